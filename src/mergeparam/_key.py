@@ -1,0 +1,48 @@
+"""Names for specifications, by which the merge in a method's code is found again."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@attrs.frozen(eq=False)
+class Key:
+    """A text that no other living specification has.
+
+    The text is a literal in the code of the merged method, so that the code stays free of
+    objects. It is the method's qualified name; only a namesake (a class that a function makes
+    anew in every call, a reloaded module) gets a number behind it.
+    """
+
+    text: str
+
+    def __reduce__(self) -> tuple[Callable[[str], Key], tuple[str]]:
+        """Take the text up where the specification is unpickled, too."""
+        return known_key, (self.text,)
+
+
+_LIVING: weakref.WeakValueDictionary[str, Key] = weakref.WeakValueDictionary()
+_LOCK = threading.Lock()
+_NUMBERS = itertools.count(2)
+
+
+def fresh_key(wish: str) -> Key:
+    """Return a key for `wish`, or for `wish` with a number where that is taken."""
+    with _LOCK:
+        key = Key(f"{wish}#{next(_NUMBERS)}" if wish in _LIVING else wish)
+        _LIVING[key.text] = key
+    return key
+
+
+def known_key(text: str) -> Key:
+    """Return the key of a specification that comes with its code from another process."""
+    with _LOCK:
+        return _LIVING.setdefault(text, Key(text))

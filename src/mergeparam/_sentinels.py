@@ -1,0 +1,80 @@
+"""The two sentinels that users write: `MERGED` in a signature, `UNSET` in a `Param`."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Final, NoReturn
+
+from mergeparam.errors import MergeDefinitionError
+
+
+class MergedType(enum.Enum):
+    """The type of `MERGED`. An enum member keeps its identity through copies and pickles."""
+
+    MERGED = "MERGED"
+
+    def __repr__(self) -> str:
+        """Return the name that users write."""
+        return self.name
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: a body that sees `MERGED` runs in a class that was never decorated."""
+        msg = (
+            "MERGED has reached a method's body, so the method was never merged. "
+            "Put @mergeable on top of the class that defines the method, and name this "
+            "parameter in it (bare @mergeable takes every parameter whose default is MERGED)."
+        )
+        raise MergeDefinitionError(msg)
+
+
+class UnsetType(enum.Enum):
+    """The type of `UNSET`, for annotations: `mask: Array | None | UnsetType`.
+
+    It has one member, so type checkers narrow a union of it with `is`:
+
+    >>> from mergeparam import UNSET, UnsetType
+    >>> def describe(mask: str | None | UnsetType) -> str:
+    ...     return "nobody said" if mask is UNSET else f"mask={mask}"
+    >>> describe(UNSET), describe(None)
+    ('nobody said', 'mask=None')
+    """
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        """Return the name that users write."""
+        return self.name
+
+
+MERGED: Final[Any] = MergedType.MERGED
+"""The default that a merged parameter is written with.
+
+It is typed `Any`, so that `deterministic: bool = MERGED` is a plain `bool` in the body and
+optional for callers in every type checker. `mergeable` replaces it by the parameter's `unset`
+object (`None`) while the class is being defined, so no call ever sees it. Asking for its truth
+raises `MergeDefinitionError`, because that only happens in a class that was not decorated.
+
+>>> import inspect
+>>> from mergeparam import MERGED, mergeable
+>>> @mergeable("deterministic")
+... class Dropout:
+...     deterministic: bool | None = None
+...
+...     def __call__(self, x, *, deterministic: bool = MERGED):
+...         return deterministic
+>>> str(inspect.signature(Dropout.__call__))
+'(self, x, *, deterministic: bool | None = None)'
+"""
+
+UNSET: Final = UnsetType.UNSET
+"""The object that means "not set" where `None` is a legal value: `Param("mask", unset=UNSET)`.
+
+Its identity survives `copy`, `deepcopy`, `pickle` and `cloudpickle`. Under JAX it is a static
+pytree node from the first `@mergeable` after JAX is imported, so a module that holds it passes
+`jax.jit`.
+
+>>> import copy, pickle
+>>> from mergeparam import UNSET
+>>> copy.deepcopy(UNSET) is UNSET and pickle.loads(pickle.dumps(UNSET)) is UNSET
+True
+"""

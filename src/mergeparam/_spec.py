@@ -1,0 +1,153 @@
+"""How parameters are merged, as frozen values without logic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import attrs
+
+from mergeparam.errors import MergeDefinitionError, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mergeparam._key import Key
+
+OnConflict: TypeAlias = Literal["raise", "raise_if_different", "use_call", "use_attribute"]
+POLICIES: tuple[OnConflict, ...] = ("raise", "raise_if_different", "use_call", "use_attribute")
+
+
+def _check_name(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str) or not value.isidentifier():
+        msg = (
+            f"Param({field.name}={shorten(value)}) is no parameter's name. "
+            f"Write the name of a parameter of the method, such as Param('deterministic')."
+        )
+        raise MergeDefinitionError(msg)
+
+
+def _check_path(param: Param, _: object, value: object) -> None:
+    if not isinstance(value, str) or not all(part.isidentifier() for part in value.split(".")):
+        msg = (
+            f"Param({param.name!r}, attribute={shorten(value)}) is no path to an attribute. "
+            f"Write names with dots between them and without self, such as "
+            f"attribute='wrapped.{param.name}'."
+        )
+        raise MergeDefinitionError(msg)
+
+
+def _check_policy(param: Param, _: object, value: object) -> None:
+    if value not in POLICIES:
+        msg = (
+            f"Param({param.name!r}, on_conflict={shorten(value)}) is no policy. "
+            f"Write one of {', '.join(map(repr, POLICIES))}."
+        )
+        raise MergeDefinitionError(msg)
+
+
+def _check_default(param: Param, _: object, value: object) -> None:
+    if value is param.unset:
+        msg = (
+            f"Param({param.name!r}, default={shorten(value)}) is the object that means "
+            f"'not set', so it would change nothing. Leave default out, or name another object "
+            f"with unset=, such as unset=UNSET."
+        )
+        raise MergeDefinitionError(msg)
+
+
+def _path_or_name(value: str | None, param: Param) -> str:
+    return param.name if value is None else value
+
+
+@attrs.frozen
+class Param:
+    """How one parameter is merged.
+
+    Args:
+        name: the parameter's name in the method's signature.
+        attribute: where the constructor's value lives on the object: a name or a dotted path
+            without `self`, such as `"_deterministic"` or `"wrapped.einsum_str"`. Left out, it
+            is the parameter's name. Private names (`__x`) are mangled as in the class's body.
+        unset: the object that means "not set", compared by identity.
+        on_conflict: what happens where both are set. `"raise"`: `ConflictingParamError`, even
+            where they are equal. `"raise_if_different"`: the error only where they are not
+            equal. `"use_call"`: the call wins, as in Equinox and NNX. `"use_attribute"`: the
+            constructor wins, for a pinned layer such as a frozen BatchNorm.
+        default: what is used where neither is set: a value, or `attrs.Factory`. With
+            `attrs.Factory(f, takes_self=True)`, `f(self)` decides, and may return `unset` for
+            "still missing": that is how "required only if the rate is positive" is said
+            (google/flax PR #1191 asks for it).
+
+    Raises:
+        MergeDefinitionError: a name that is no identifier, a path that is none, an unknown
+            policy, a default that is the `unset` object.
+
+    Two specifications are equal when their objects are the same: `unset` and `default` are
+    compared by identity, because arrays do not compare to one truth.
+
+    >>> import attrs
+    >>> from mergeparam import MERGED, Param, mergeable
+    >>> @mergeable(
+    ...     Param("deterministic", default=attrs.Factory(
+    ...         lambda self: True if self.rate == 0 else None, takes_self=True)),
+    ... )
+    ... @attrs.frozen
+    ... class Dropout:
+    ...     rate: float
+    ...     deterministic: bool | None = None
+    ...
+    ...     def __call__(self, x, *, deterministic: bool = MERGED):
+    ...         return "kept" if deterministic else "dropped"
+    >>> Dropout(rate=0.0)(1.0)
+    'kept'
+    """
+
+    name: str = attrs.field(validator=_check_name)
+    attribute: str = attrs.field(  # type: ignore[assignment]  # the converter replaces None
+        default=None,
+        kw_only=True,
+        converter=attrs.Converter(_path_or_name, takes_self=True),  # type: ignore[misc, call-overload]  # mypy's plugin knows plain functions only
+        validator=_check_path,
+    )
+    unset: object = attrs.field(default=None, kw_only=True, eq=id)
+    on_conflict: OnConflict = attrs.field(default="raise", kw_only=True, validator=_check_policy)
+    default: Any = attrs.field(
+        # attrs reads default=NOTHING as "has no default".
+        factory=lambda: attrs.NOTHING,
+        kw_only=True,
+        eq=id,
+        validator=_check_default,
+    )
+
+
+@attrs.frozen(eq=False, repr=False)
+class Written:
+    """What the author wrote behind the names of a signature, before it was merged."""
+
+    defaults: tuple[object, ...] | None
+    kwdefaults: dict[str, object] | None
+    annotations: dict[str, Any]
+    annotate: Callable[[int], dict[str, Any]] | None
+
+
+@attrs.frozen
+class MergedMethod:
+    """One method as one `@mergeable` merges it, with its parameters in signature order."""
+
+    key: Key
+    name: str
+    owner: str
+    params: tuple[Param, ...]
+    injection: Literal["inline", "wrap"]
+    size: int
+    """How many bytes of instructions the merge has in the method's code."""
+
+    written: Written = attrs.field(eq=False, repr=False)
+
+
+@attrs.frozen
+class MergedClass:
+    """What a decorated class carries as `__mergeable__`: its own merged methods."""
+
+    owner: str
+    methods: tuple[MergedMethod, ...]

@@ -1,0 +1,136 @@
+"""What mergeparam raises and warns."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
+_SHORTENER = reprlib.Repr()
+_SHORTENER.maxstring = _SHORTENER.maxother = _SHORTENER.maxlong = 60
+
+
+class MergeError(ValueError):
+    """A call that could not be merged; the base of the two errors that calls raise.
+
+    Like the error of `flax.linen.merge_param` it is a `ValueError`.
+
+    Attributes:
+        owner: qualified name of the object's class; `None` from `merge_param`.
+        method: name of the method that was called; `None` from `merge_param`.
+        param: name of the parameter.
+        attribute_value: what the constructor attribute held.
+        call_value: what the call gave.
+
+    Every attribute survives pickling, except a value that cannot be pickled: its short `repr`
+    takes its place.
+
+    >>> from mergeparam import MergeError, merge_param
+    >>> try:
+    ...     merge_param("deterministic", None, None)
+    ... except MergeError as error:
+    ...     error.param
+    'deterministic'
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        owner: str | None = None,
+        method: str | None = None,
+        param: str | None = None,
+        attribute_value: object = None,
+        call_value: object = None,
+    ) -> None:
+        """Keep the message and the place and values that it speaks of."""
+        super().__init__(message)
+        self.owner = owner
+        self.method = method
+        self.param = param
+        self.attribute_value = attribute_value
+        self.call_value = call_value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by message and fields; `BaseException` alone would lose the keywords."""
+        state = dict(self.__dict__)
+        for name in ("attribute_value", "call_value"):
+            state[name] = _picklable(state[name])
+        return type(self), self.args, state
+
+
+class MissingParamError(MergeError):
+    """Neither the constructor nor the call has set the parameter.
+
+    There is no default to fall back on: it would silently break either training or evaluation
+    (Flax's design note "Dealing with Module Arguments").
+
+    >>> from mergeparam import merge_param
+    >>> merge_param("deterministic", None, None)
+    Traceback (most recent call last):
+        ...
+    mergeparam.errors.MissingParamError: 'deterministic' is set in neither place: ...
+    """
+
+
+class ConflictingParamError(MergeError):
+    """Both the constructor and the call have set the parameter, even if to equal values.
+
+    One part of the code would silently overrule another (Flax's design note "Dealing with
+    Module Arguments").
+
+    >>> from mergeparam import merge_param
+    >>> merge_param("deterministic", True, False)
+    Traceback (most recent call last):
+        ...
+    mergeparam.errors.ConflictingParamError: 'deterministic' is set in both places: ...
+    """
+
+
+class MergeDefinitionError(TypeError):
+    """The declaration cannot be right; raised while the class is being defined.
+
+    The text names the class, the method and the parameter, and says what to write instead.
+
+    >>> from mergeparam import mergeable
+    >>> @mergeable("determinstic")
+    ... class Dropout:
+    ...     def __call__(self, x, *, deterministic=None): ...
+    Traceback (most recent call last):
+        ...
+    mergeparam.errors.MergeDefinitionError: ...
+    """
+
+
+class MergeWarning(UserWarning):
+    """A merged body reads the raw attribute, which is `None` whenever the call gave the value.
+
+    >>> import warnings
+    >>> from mergeparam import MERGED, MergeWarning, mergeable
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     @mergeable("train")
+    ...     class Layer:
+    ...         train = None
+    ...         def __call__(self, x, *, train=MERGED):
+    ...             return x if self.train else -x
+    >>> caught[0].category is MergeWarning
+    True
+    """
+
+
+def shorten(value: object) -> str:
+    """Return a short `repr` of any value; a `repr` that raises does no harm."""
+    try:
+        return " ".join(_SHORTENER.repr(value).split())
+    except Exception:  # noqa: BLE001 - whatever a foreign repr raises
+        return f"<{type(value).__name__} object whose repr raises>"
+
+
+def _picklable(value: object) -> object:
+    import pickle  # noqa: PLC0415 - only errors that travel need it
+
+    try:
+        pickle.dumps(value)
+    except Exception:  # noqa: BLE001 - pickling runs foreign code, which may raise anything
+        return shorten(value)
+    return value
