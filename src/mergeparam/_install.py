@@ -1,0 +1,110 @@
+"""The only place that changes a class or a function."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from mergeparam._lookup import MERGED_NAMES, merged_names
+from mergeparam._prologue import RESOLVE, unset_attributes
+from mergeparam._resolve import resolve
+from mergeparam._signature import copy_annotations, set_signature, shows
+from mergeparam._spec import MergedClass, MergedMethod
+from mergeparam.errors import MergeDefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+    from mergeparam._collect import Target
+    from mergeparam._spec import Param
+
+
+def install_code(target: Target, code: CodeType) -> None:
+    """Make the method run `code`.
+
+    A plain function is copied, because a base, another class or a module may share it. One
+    that a framework has wrapped is changed in place, so that the wrapper goes on to call it.
+    """
+    place, params = target.located, target.params
+    if not place.is_wrapped:
+        function = copy_function(place.function(), code)
+        set_signature(function, params)
+        _set_attribute(place.cls, place.method, function)
+    else:
+        function = place.function()
+        function.__code__ = code
+        _set_chain_signatures(place.chain, params)
+    _mark(function, params)
+
+
+def install_wrapper(
+    target: Target, make: Callable[[FunctionType, Callable[..., Any]], FunctionType]
+) -> None:
+    """Put the wrapper that `make` builds in the method's place."""
+    place, params = target.located, target.params
+    function, method = place.function(), place.chain[0]
+    if not place.is_wrapped:
+        function = method = copy_function(place.function(), place.function().__code__)
+    wrapper = make(function, method)
+    copy_annotations(function, wrapper)
+    if place.is_wrapped and place.is_borrowed:
+        # What the base has wrapped must not change, so the wrapper speaks for itself.
+        del wrapper.__wrapped__  # type: ignore[attr-defined]  # of functools
+    else:
+        _mark(function, params)
+        _set_chain_signatures((*place.chain[:-1], function), params)
+    _mark(wrapper, params)
+    set_signature(wrapper, params)
+    _set_attribute(place.cls, place.method, wrapper)
+
+
+def install_specification(cls: type, methods: tuple[MergedMethod, ...]) -> None:
+    """Make the class carry its merged methods, and what their slow paths need."""
+    before = cls.__dict__.get("__mergeable__")
+    own = () if before is None else before.methods
+    _set_attribute(cls, "__mergeable__", MergedClass(cls.__qualname__, (*methods, *own)))
+    _set_attribute(cls, RESOLVE, resolve)
+    for method in methods:
+        for name, unset in unset_attributes(method.key.text, method.params).items():
+            # In the class, an object that binds itself would come out as another one.
+            binds = hasattr(type(unset), "__get__")
+            _set_attribute(cls, name, staticmethod(unset) if binds else unset)  # type: ignore[arg-type]
+
+
+def copy_function(function: FunctionType, code: CodeType) -> FunctionType:
+    """Return a function that differs from `function` in nothing but its code."""
+    copy = FunctionType(
+        code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__dict__.update(function.__dict__)
+    for name in ("__module__", "__qualname__", "__doc__", "__kwdefaults__", "__type_params__"):
+        if hasattr(function, name):
+            setattr(copy, name, getattr(function, name))
+    copy_annotations(function, copy)
+    return copy
+
+
+def _set_chain_signatures(
+    chain: tuple[Callable[..., Any], ...], params: tuple[Param, ...]
+) -> None:
+    for function in chain:
+        innermost = function is chain[-1]
+        if isinstance(function, FunctionType) and (innermost or shows(function, params)):
+            set_signature(function, params)
+
+
+def _mark(function: FunctionType, params: tuple[Param, ...]) -> None:
+    names = tuple(param.name for param in params)
+    setattr(function, MERGED_NAMES, merged_names(function) + names)
+
+
+def _set_attribute(cls: type, name: str, value: object) -> None:
+    try:
+        setattr(cls, name, value)
+    except (TypeError, AttributeError) as error:
+        msg = (
+            f"{cls.__qualname__} does not let its attribute {name!r} be set ({error}). "
+            f"Put @mergeable on a subclass of it."
+        )
+        raise MergeDefinitionError(msg) from error

@@ -1,0 +1,343 @@
+"""Merges and a code object in, one code object out; the only place that writes bytecode.
+
+The instructions of each merge are cut out of a template and put behind the target's `RESUME`.
+Its locals, names and constants get the target's slots and indices, and the target's exception
+and line tables are shifted.
+The target's own instructions are never decoded: jumps are relative, and none crosses the
+place of insertion.
+
+Formats: https://github.com/python/cpython/blob/main/InternalDocs/code_objects.md and
+https://github.com/python/cpython/blob/main/InternalDocs/exception_handling.md
+"""
+
+from __future__ import annotations
+
+import functools
+import opcode
+from typing import TYPE_CHECKING, NamedTuple
+
+from mergeparam._opcodes import CACHES, EXTENDED_ARG, OP, SHIFTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import CodeType
+
+    from mergeparam._prologue import Merge, Template
+
+_RESUME = OP["RESUME"]
+_PREFIX = {OP[name] for name in ("MAKE_CELL", "COPY_FREE_VARS", "RETURN_GENERATOR", "POP_TOP")}
+_NAMES, _CONSTS, _JUMPS = set(opcode.hasname), set(opcode.hasconst), set(opcode.hasjrel)
+_LOCALS = {*opcode.haslocal, *opcode.hasfree}
+_RENUMBERED = _NAMES | _CONSTS | _LOCALS
+
+_START, _LENGTH, _DEPTH = 0, 1, 3
+_NO_COLUMNS, _LONG = 13, 14
+_LONGEST_ENTRY = 8
+_BYTE, _SIX_BITS = 0xFF, 0x3F
+
+
+class SpliceError(Exception):
+    """The bytecode is not what the splicer knows; the wrapper serves instead."""
+
+
+class Instruction(NamedTuple):
+    """One instruction of the merge.
+
+    For a jump, `arg` is the index of the instruction that it leads to.
+    """
+
+    op: int
+    arg: int
+
+
+class Piece(NamedTuple):
+    """What is cut out of a template: as instructions, and as bytes with blanks to fill.
+
+    A blank is the offset of an operand, and its instruction. The bytes serve where every operand
+    fits one, in the template and in the target.
+    """
+
+    instructions: list[Instruction]
+    raw: bytes
+    blanks: list[tuple[int, Instruction]]
+
+
+class Patch(NamedTuple):
+    """What is to be inserted into a code object, and what goes with it."""
+
+    raw: bytes
+    names: list[str]
+    consts: list[object]
+    stacksize: int
+
+
+def splice(code: CodeType, merges: Sequence[Merge]) -> CodeType:
+    """Return `code` with the merges behind its `RESUME`, in their order."""
+    return insert(code, make_patch(code, merges))
+
+
+def make_patch(code: CodeType, merges: Sequence[Merge]) -> Patch:
+    """Return the merges as bytes, with the names and constants of `code` and their own."""
+    names, consts = list(code.co_names), list(code.co_consts)
+    own = len(names), len(consts)
+    raw = b"".join(_filled(merge, names, consts, own) for merge in merges)
+    depth = max(merge.template.code.co_stacksize for merge in merges)
+    return Patch(raw, names, consts, max(code.co_stacksize, depth))
+
+
+def insert(code: CodeType, patch: Patch) -> CodeType:
+    """Return `code` with the patch behind its `RESUME`."""
+    # Asked for once: since 3.12 the interpreter makes these bytes anew each time.
+    raw = code.co_code
+    at, size = _entry_offset(raw, code.co_qualname), len(patch.raw) // 2
+    return code.replace(
+        co_code=raw[:at] + patch.raw + raw[at:],
+        co_names=tuple(patch.names),
+        co_consts=tuple(patch.consts),
+        co_stacksize=patch.stacksize,
+        co_linetable=_shift_lines(code.co_linetable, at // 2, size),
+        co_exceptiontable=_shift_handlers(code.co_exceptiontable, at // 2, size),
+    )
+
+
+def entry_point(code: CodeType) -> int:
+    """Return the offset in bytes of the first instruction of the body."""
+    return _entry_offset(code.co_code, code.co_qualname)
+
+
+def _entry_offset(raw: bytes, name: str) -> int:
+    for offset in range(0, len(raw), 2):
+        if raw[offset] == _RESUME and raw[offset + 1] == 0:
+            return offset + 2 + 2 * CACHES[_RESUME]
+        if raw[offset] not in _PREFIX and raw[offset] != EXTENDED_ARG:
+            break
+    msg = f"{name} does not begin as compiled functions do"
+    raise SpliceError(msg)
+
+
+@functools.lru_cache(maxsize=256)
+def cut(template: Template) -> Piece:
+    """Return what stands between the template's `RESUME` and its marker."""
+    raw, begin = template.code.co_code, entry_point(template.code)
+    decoded = list(_decode(raw, begin))
+    size = next(
+        (index for index, (_, item) in enumerate(decoded) if _loads_marker(item, template)), None
+    )
+    if size is None:
+        msg = "the template's marker is gone"
+        raise SpliceError(msg)
+    index_at = {offset: index for index, (offset, _) in enumerate(decoded[: size + 1])}
+    return Piece(
+        [_with_target(item, end, index_at) for item, end in _with_ends(decoded, size)],
+        raw[begin : decoded[size][0]],
+        _blanks(decoded[:size], begin),
+    )
+
+
+def _blanks(decoded: list[tuple[int, Instruction]], begin: int) -> list[tuple[int, Instruction]]:
+    for _, item in decoded:
+        if opcode.opname[item.op].count("_FAST") > 1:
+            msg = f"{opcode.opname[item.op]} has no room for every slot"
+            raise SpliceError(msg)
+    return [(offset - begin + 1, item) for offset, item in decoded if item.op in _RENUMBERED]
+
+
+def _with_ends(
+    decoded: list[tuple[int, Instruction]], size: int
+) -> Iterator[tuple[Instruction, int]]:
+    """Yield each instruction of the merge with the offset behind it and its caches.
+
+    An instruction's offset is that of its first `EXTENDED_ARG`, so the next one's is its end.
+    """
+    for index in range(size):
+        yield decoded[index][1], decoded[index + 1][0]
+
+
+def _with_target(item: Instruction, end: int, index_at: dict[int, int]) -> Instruction:
+    if item.op not in _JUMPS:
+        return item
+    target = index_at.get(end + 2 * item.arg)
+    if target is None or "BACKWARD" in opcode.opname[item.op]:
+        msg = f"{opcode.opname[item.op]} leads out of the merge"
+        raise SpliceError(msg)
+    return Instruction(item.op, target)
+
+
+def _loads_marker(item: Instruction, template: Template) -> bool:
+    is_global = item.op == OP["LOAD_GLOBAL"]
+    return is_global and template.code.co_names[item.arg >> 1] == template.marker
+
+
+def _decode(raw: bytes, offset: int) -> Iterator[tuple[int, Instruction]]:
+    begin, arg = offset, 0
+    while offset < len(raw):
+        op, arg = raw[offset], arg << 8 | raw[offset + 1]
+        offset += 2 + 2 * CACHES[op]
+        if op != EXTENDED_ARG:
+            yield begin, Instruction(op, arg)
+            begin, arg = offset, 0
+
+
+def _filled(merge: Merge, names: list[str], consts: list[object], own: tuple[int, int]) -> bytes:
+    """Return the bytes of a merge; new names and constants join those of the target."""
+    piece = cut(merge.template)
+    operand = functools.partial(_operand, merge, names, consts, own)
+    operands = [(offset, operand(item)) for offset, item in piece.blanks]
+    if all(arg <= _BYTE for _, arg in operands):
+        raw = bytearray(piece.raw)
+        for offset, arg in operands:
+            raw[offset] = arg
+        return bytes(raw)
+    return _assemble([Instruction(item.op, operand(item)) for item in piece.instructions])
+
+
+def _operand(
+    merge: Merge, names: list[str], consts: list[object], own: tuple[int, int], item: Instruction
+) -> int:
+    """Return what the instruction's operand is in the target."""
+    op, arg = item
+    code = merge.template.code
+    if op in _NAMES:
+        shift = int(op in SHIFTED)
+        name = code.co_names[arg >> shift]
+        return _index_of_name(merge.names.get(name, name), names, own[0]) << shift | arg & shift
+    if op in _CONSTS:
+        value = code.co_consts[arg]
+        return _index_of_const(merge.consts.get(value, value), consts, own[1])
+    return merge.slots[arg] if op in _LOCALS else arg
+
+
+def _index_of_name(name: str, names: list[str], own: int) -> int:
+    """Look among the new ones first: the old ones may be many, and are searched once a name."""
+    for index in range(own, len(names)):
+        if names[index] == name:
+            return index
+    try:
+        return names.index(name)
+    except ValueError:
+        names.append(name)
+        return len(names) - 1
+
+
+def _index_of_const(value: object, consts: list[object], own: int) -> int:
+    """Compare the new ones by identity: 1 and True are equal, and the old ones may be many."""
+    for index in range(own, len(consts)):
+        if consts[index] is value:
+            return index
+    consts.append(value)
+    return len(consts) - 1
+
+
+def _assemble(merge: Sequence[Instruction]) -> bytes:
+    """Encode the merge; an operand over 255 takes `EXTENDED_ARG`, which lengthens jumps."""
+    args = [0 if item.op in _JUMPS else item.arg for item in merge]
+    while True:
+        offsets = _offsets(merge, args)
+        settled = [
+            (offsets[item.arg] - offsets[index + 1]) // 2 if item.op in _JUMPS else item.arg
+            for index, item in enumerate(merge)
+        ]
+        if settled == args:
+            return b"".join(map(_encode, merge, args))
+        args = settled
+
+
+def _offsets(merge: Sequence[Instruction], args: Sequence[int]) -> list[int]:
+    offsets = [0]
+    for item, arg in zip(merge, args, strict=True):
+        offsets.append(offsets[-1] + len(_encode(item, arg)))
+    return offsets
+
+
+def _encode(item: Instruction, arg: int) -> bytes:
+    high = arg.to_bytes(4, "big")[:3].lstrip(b"\0")
+    prefix = b"".join(bytes((EXTENDED_ARG, byte)) for byte in high)
+    return prefix + bytes((item.op, arg & 0xFF)) + bytes(2 * CACHES[item.op])
+
+
+def _shift_handlers(table: bytes, at: int, size: int) -> bytes:
+    """Move the handlers behind `at`; one around the `RESUME` takes the merge in.
+
+    Since 3.12 a generator's whole body is in such a handler, which turns `StopIteration` into
+    `RuntimeError`. An entry is a start, a length, a target and a depth, as varints, the numbers
+    in code units. A long body may have hundreds of entries, so small numbers take no calls.
+    """
+    shifted = bytearray()
+    field = number = start = 0
+    for byte in table:
+        number = number << 6 | byte & _SIX_BITS
+        if byte & 0x40:
+            continue
+        if field == _LENGTH:
+            number += size if start < at <= start + number else 0
+        elif field != _DEPTH:
+            start = number if field == _START else start
+            number += size if number >= at else 0
+        flag = 0x80 if field == _START else 0
+        if number <= _SIX_BITS:
+            shifted.append(number | flag)
+        else:
+            first, *others = _varint_big_endian(number)
+            shifted += bytes((first | flag, *others))
+        field, number = (field + 1) % 4, 0
+    return bytes(shifted)
+
+
+def _varint_big_endian(number: int) -> bytes:
+    digits = [number & 0x3F]
+    while number := number >> 6:
+        digits.append(number & 0x3F | 0x40)
+    return bytes(reversed(digits))
+
+
+def _shift_lines(table: bytes, at: int, size: int) -> bytes:
+    """Give the merge the line of the `RESUME`, with no columns.
+
+    The other entries stay as they are, since each line is counted from the one before. Only an
+    entry that straddles `at` is split in two.
+    """
+    position = covered = 0
+    while covered < at:
+        if position == len(table):
+            msg = "the line table ends before the body begins"
+            raise SpliceError(msg)
+        head = table[position]
+        length = (head & 7) + 1
+        end = _end_of_entry(table, position)
+        if covered + length > at:
+            kept = at - covered
+            split = _resized(table[position:end], kept)
+            rest = _same_line(table[position:end], length - kept)
+            return table[:position] + split + _entries(size) + rest + table[end:]
+        covered += length
+        position = end
+    return table[:position] + _entries(size) + table[position:]
+
+
+def _end_of_entry(table: bytes, position: int) -> int:
+    position += 1
+    while position < len(table) and not table[position] & 0x80:
+        position += 1
+    return position
+
+
+def _entries(size: int) -> bytes:
+    full, rest = divmod(size, _LONGEST_ENTRY)
+    lengths = [_LONGEST_ENTRY] * full + [rest] * bool(rest)
+    return b"".join(bytes((0x80 | _NO_COLUMNS << 3 | length - 1, 0)) for length in lengths)
+
+
+def _resized(entry: bytes, length: int) -> bytes:
+    return bytes((entry[0] & ~7 | length - 1,)) + entry[1:]
+
+
+def _same_line(entry: bytes, length: int) -> bytes:
+    """Return an entry of `length` for the columns of `entry`, on the line where that ended."""
+    kind = entry[0] >> 3 & 15
+    head = 0x80 | length - 1
+    if kind in (10, 11, 12):
+        return bytes((head | 10 << 3,)) + entry[1:]
+    if kind in (_NO_COLUMNS, _LONG):
+        line_end = next(index for index in range(1, len(entry)) if not entry[index] & 0x40) + 1
+        return bytes((head | kind << 3, 0)) + entry[line_end:]
+    return bytes((head | kind << 3,)) + entry[1:]
