@@ -1,0 +1,185 @@
+"""`mergeable`: the way from a class and names to a class whose methods merge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
+
+from mergeparam._collect import Target, check_params, collect
+from mergeparam._frameworks import adapt
+from mergeparam._install import install_code, install_specification, install_wrapper
+from mergeparam._key import fresh_key
+from mergeparam._prologue import make_merges, merge_source
+from mergeparam._raw_reads import warn_of_raw_reads
+from mergeparam._signature import read_written
+from mergeparam._spec import MergedMethod, Param
+from mergeparam._splice import SpliceError, insert, make_patch
+from mergeparam._strategy import choose
+from mergeparam._wrap import wrap
+from mergeparam.errors import MergeDefinitionError, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import CodeType
+
+    from mergeparam._locate import Located
+
+C = TypeVar("C", bound=type[Any])
+Inject = Literal["auto", "inline", "wrap"]
+
+
+@overload
+def mergeable(cls: C, /) -> C: ...
+@overload
+def mergeable(
+    *params: str | Param, method: str | Iterable[str] = ..., inject: Inject = ...
+) -> Callable[[C], C]: ...
+def mergeable(
+    *params: Any,
+    method: str | Iterable[str] = "__call__",
+    inject: Inject = "auto",
+) -> Any:
+    """Let parameters of a method be set at construction or at call time, but not both.
+
+    A merged method behaves as if its body began with the merge written by hand: each parameter
+    takes the value that is set, and it is an error if neither or both are. See Flax's design
+    note "Dealing with Module Arguments" and `flax.linen.merge_param` for where this is from.
+    The signature keeps every parameter's kind and position; the merged ones become optional.
+
+    Args:
+        *params: the parameters to merge, by name or as `Param`. None at all (bare
+            `@mergeable`): every parameter whose default is `MERGED`.
+        method: the method to merge them in, or several. Each listed method declares at least
+            one of the parameters, and each parameter is declared by at least one method.
+        inject: `"inline"` splices the merge into the method's code, `"wrap"` puts a generated
+            wrapper with the same signature around it. `"auto"` splices where this interpreter
+            and the method allow it; the environment variable `MERGEPARAM_INJECT` overrules it.
+
+    Returns:
+        The same class, with its methods merged and its specification in `__mergeable__`. Put
+        the decorator on top, as the last one applied.
+
+    Raises:
+        MergeDefinitionError: the declaration cannot be right: a parameter that no listed method
+            declares, a default that would count as set, a default that cannot be made optional,
+            an attribute that the class does not have, a name given twice or merged already, a
+            static or class method, a callable whose signature cannot be read.
+
+    Warns:
+        MergeWarning: a merged body reads the raw attribute.
+
+    >>> import attrs
+    >>> from mergeparam import MERGED, mergeable
+    >>> @mergeable("deterministic")
+    ... @attrs.frozen
+    ... class Dropout:
+    ...     rate: float
+    ...     deterministic: bool | None = None
+    ...
+    ...     def __call__(self, x, *, deterministic: bool = MERGED):
+    ...         return x if deterministic else x * (1 - self.rate)
+    >>> Dropout(0.5, deterministic=True)(1.0)
+    1.0
+    >>> Dropout(0.5)(1.0, deterministic=False)
+    0.5
+    >>> Dropout(0.5)(1.0)
+    Traceback (most recent call last):
+        ...
+    mergeparam.errors.MissingParamError: Dropout.__call__(): 'deterministic' is set in neither ...
+    """
+    if len(params) == 1 and isinstance(params[0], type):
+        return _decorate(params[0], (), method, inject)
+
+    check_params("@mergeable", params)
+
+    def decorate(cls: C) -> C:
+        return _decorate(cls, params, method, inject)
+
+    return decorate
+
+
+class _Prepared(NamedTuple):
+    """All that is known of one method before anything is changed."""
+
+    target: Target
+    method: MergedMethod
+    code: CodeType | None
+    """The spliced code; `None` where a wrapper is to serve."""
+
+
+def _decorate(
+    cls: C, params: tuple[str | Param, ...], methods: str | Iterable[str], inject: str
+) -> C:
+    adapt()
+    _check_class(cls)
+    strategy = choose(inject)
+    targets = collect(cls, params, methods)
+    prepared = [_prepare(target, strategy) for target in targets]
+    for target in targets:
+        warn_of_raw_reads(target)
+    for item in prepared:
+        _install(item)
+    install_specification(cls, tuple(item.method for item in prepared))
+    return cls
+
+
+def _check_class(cls: object) -> None:
+    if not isinstance(cls, type):
+        msg = (
+            f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
+            f"class that has the constructor attribute; a function has no constructor."
+        )
+        raise MergeDefinitionError(msg)
+
+
+def _prepare(target: Target, strategy: Inject) -> _Prepared:
+    place, params = target.located, target.params
+    key = fresh_key(f"{place.cls.__module__}.{place.cls.__qualname__}.{place.method}")
+    code, size = _spliced(target, key.text, strategy)
+    method = MergedMethod(
+        key=key,
+        name=place.method,
+        owner=place.cls.__qualname__,
+        params=params,
+        injection="wrap" if code is None else "inline",
+        size=size,
+        written=read_written(place.function()),
+    )
+    return _Prepared(target, method, code)
+
+
+def _spliced(target: Target, key: str, strategy: Inject) -> tuple[CodeType | None, int]:
+    """Return the method's code with the merge in it, and the merge's size in bytes.
+
+    Where a wrapper has to serve there is no such code.
+    """
+    place = target.located
+    if strategy == "wrap":
+        return None, 0
+    try:
+        return _splice_into(place, key, target.params)
+    except SpliceError as error:
+        if strategy == "auto":
+            return None, 0
+        msg = (
+            f"{place.place} cannot be merged inline: {error}. "
+            f"Write inject='auto', which falls back to a wrapper."
+        )
+        raise MergeDefinitionError(msg) from error
+
+
+def _splice_into(place: Located, key: str, params: tuple[Param, ...]) -> tuple[CodeType, int]:
+    if place.is_wrapped and place.is_borrowed:
+        msg = "it wraps what a base class holds, which must not change"
+        raise SpliceError(msg)
+    code = place.function().__code__
+    patch = make_patch(code, make_merges(code, key, place.receiver, params))
+    return insert(code, patch), len(patch.raw)
+
+
+def _install(item: _Prepared) -> None:
+    if item.code is not None:
+        install_code(item.target, item.code)
+        return
+    method, receiver = item.method, item.target.located.receiver
+    merge = merge_source(method.key.text, receiver, method.params)
+    install_wrapper(item.target, lambda function, inner: wrap(function, inner, merge))
