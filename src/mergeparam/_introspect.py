@@ -1,0 +1,218 @@
+"""What is merged in a class, and what an instance still needs."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from typing import TYPE_CHECKING, Any
+
+from mergeparam._locate import locate
+from mergeparam._lookup import declarations, levels
+from mergeparam._resolve import declared_default
+from mergeparam._signature import read_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mergeparam._spec import Param
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_GIVING_IT_RAISES = ("raise", "raise_if_different")
+
+
+def merged_params(target: object, method: str = "__call__") -> tuple[Param, ...]:
+    """Return how the parameters of a method are merged.
+
+    Args:
+        target: a class or an instance.
+        method: the method's name.
+
+    Returns:
+        The `Param`s in the order of the signature, those that bases have declared included, with
+        private names as Python mangles them. It is empty where nothing is merged in the method:
+        also where a subclass overrides a merged method and does not merge in its own.
+
+    >>> from mergeparam import MERGED, mergeable, merged_params
+    >>> @mergeable("deterministic")
+    ... class Dropout:
+    ...     deterministic = None
+    ...     def __call__(self, x, *, deterministic=MERGED): ...
+    >>> [param.name for param in merged_params(Dropout)]
+    ['deterministic']
+    """
+    return tuple(param for _, param in declarations(_class_of(target), method))
+
+
+def merged_signature(target: object, method: str = "__call__") -> inspect.Signature:
+    """Return the signature of a method, without the object itself.
+
+    Args:
+        target: a class, or an instance.
+        method: the method's name.
+
+    Returns:
+        Of a class: what callers of its instances may write. Of an instance: what *this* one
+        accepts now. A parameter that its constructor has set is gone where giving it would raise
+        (`on_conflict="raise"` and `"raise_if_different"`), and stays optional where it would not.
+        One that is unset and has no default is required. Where a parameter that callers may give
+        by position is gone, those behind it can only be given by name; one that is required
+        where an optional one precedes is keyword-only. A positional-only one stays, though it is
+        set, where a required one follows: callers give its `unset` object to reach that.
+
+    Raises:
+        MergeDefinitionError: the target has no such method, or its signature cannot be read.
+
+    >>> from mergeparam import MERGED, mergeable, merged_signature
+    >>> @mergeable("deterministic")
+    ... class Dropout:
+    ...     def __init__(self, deterministic=None):
+    ...         self.deterministic = deterministic
+    ...     def __call__(self, x, *, deterministic=MERGED): ...
+    >>> print(merged_signature(Dropout), merged_signature(Dropout()))
+    (x, *, deterministic=None) (x, *, deterministic)
+    >>> print(merged_signature(Dropout(deterministic=True)))
+    (x)
+    """
+    cls = _class_of(target)
+    signature = _without_receiver(read_signature(locate(cls, method).chain[0]))
+    if isinstance(target, type):
+        return signature
+    params = {param.name: param for param in merged_params(cls, method)}
+    gone = {name for name, param in params.items() if _raises_if_given(target, param)}
+    required = {name for name, param in params.items() if _is_needed(target, param)}
+    return signature.replace(parameters=tuple(_placed(signature, gone, required)))
+
+
+def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
+    """Return the names that must still be given at call time.
+
+    Args:
+        obj: an instance.
+        method: the method's name.
+
+    Returns:
+        The names of the parameters that the constructor has not set and that have no default,
+        in the order of the signature.
+
+    >>> from mergeparam import MERGED, mergeable, unset_params
+    >>> @mergeable("deterministic")
+    ... class Dropout:
+    ...     def __init__(self, deterministic=None):
+    ...         self.deterministic = deterministic
+    ...     def __call__(self, x, *, deterministic=MERGED): ...
+    >>> unset_params(Dropout()), unset_params(Dropout(deterministic=True))
+    (('deterministic',), ())
+    """
+    return tuple(param.name for param in merged_params(obj, method) if _is_needed(obj, param))
+
+
+def route(obj: object, /, **flags: Any) -> dict[str, Any]:  # noqa: ANN401 - values are any object
+    """Return the part of `flags` that a call of `obj` still needs.
+
+    With it a container calls every layer with just the flags that the layer needs:
+    `x = layer(x, **route(layer, deterministic=True, use_running_average=True))`.
+
+    Args:
+        obj: any object. One that merges nothing needs no flag.
+        **flags: names and values of parameters.
+
+    Returns:
+        The flags that are merged in `obj` and that its constructor has not set. One that has a
+        default is among them, because a default is only for when nobody says anything. What
+        counts is `__call__`; where that is not merged (PyTorch's modules, Keras' layers), every
+        merged method counts.
+
+    >>> from mergeparam import MERGED, mergeable, route
+    >>> @mergeable("deterministic")
+    ... class Dropout:
+    ...     def __init__(self, deterministic=None):
+    ...         self.deterministic = deterministic
+    ...     def __call__(self, x, *, deterministic=MERGED): ...
+    >>> route(Dropout(), deterministic=True, use_running_average=True)
+    {'deterministic': True}
+    >>> route(Dropout(False), deterministic=True), route(len, deterministic=True)
+    ({}, {})
+    """
+    unset = {
+        param.name
+        for method in call_methods(type(obj))
+        for param in merged_params(obj, method)
+        if _attribute(obj, param) is param.unset
+    }
+    return {name: value for name, value in flags.items() if name in unset}
+
+
+def call_methods(cls: type) -> tuple[str, ...]:
+    """Return the merged methods that a call of an instance comes to."""
+    merged = merged_methods(cls)
+    return ("__call__",) if "__call__" in merged else merged
+
+
+def merged_methods(cls: type) -> tuple[str, ...]:
+    """Return the names of the methods in which something is merged."""
+    names = dict.fromkeys(level.name for level in levels(cls))
+    return tuple(name for name in names if declarations(cls, name))
+
+
+def _class_of(target: object) -> type:
+    return target if isinstance(target, type) else type(target)
+
+
+def _raises_if_given(obj: object, param: Param) -> bool:
+    is_set = _attribute(obj, param) is not param.unset
+    return is_set and param.on_conflict in _GIVING_IT_RAISES
+
+
+def _is_needed(obj: object, param: Param) -> bool:
+    if _attribute(obj, param) is not param.unset:
+        return False
+    return declared_default(obj, param) is param.unset
+
+
+def _attribute(obj: object, param: Param) -> object:
+    value: object = operator.attrgetter(param.attribute)(obj)
+    return value
+
+
+def _without_receiver(signature: inspect.Signature) -> inspect.Signature:
+    first, *others = signature.parameters.values()
+    return signature.replace(parameters=others) if first.kind in _POSITIONAL else signature
+
+
+def _placed(
+    signature: inspect.Signature, gone: set[str], required: set[str]
+) -> Iterator[inspect.Parameter]:
+    """Yield the parameters without those that are gone, each of a kind that callers can use.
+
+    Once a positional parameter is missing from its place, those behind it cannot be reached by
+    position. To give a positional-only one, callers have to give all that stand before it.
+    """
+    demanded = _positional_only_up_to(signature, required)
+    reachable, optional_before = True, False
+    for parameter in signature.parameters.values():
+        name, positional = parameter.name, parameter.kind in _POSITIONAL
+        if name in demanded | required:
+            parameter = parameter.replace(default=parameter.empty)  # noqa: PLW2901 - from here on
+        is_required = parameter.default is parameter.empty
+        is_gone = name in gone - demanded
+        if positional and (is_gone or (is_required and optional_before)):
+            reachable = False
+        optional_before = optional_before or (positional and not is_required)
+        if not is_gone:
+            yield from [parameter] if reachable else _by_name(parameter)
+
+
+def _by_name(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
+    if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+        yield parameter.replace(kind=parameter.KEYWORD_ONLY)
+    elif parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
+        yield parameter
+
+
+def _positional_only_up_to(signature: inspect.Signature, required: set[str]) -> set[str]:
+    """Return the positional-only parameters up to the last one that is required."""
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    names = [name for name, item in signature.parameters.items() if item.kind is kind]
+    while names and names[-1] not in required:
+        names.pop()
+    return set(names)
