@@ -1,0 +1,279 @@
+"""`mergeparam show`: what it prints, for people and for machines."""
+
+import json
+import os
+import pathlib
+import pty
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from mergeparam.__main__ import main
+from mergeparam._cli.target import TargetError, load
+
+LAYERS = """
+import attrs
+from mergeparam import MERGED, Param, mergeable
+
+@mergeable("deterministic")
+@attrs.define
+class Dropout:
+    deterministic: bool | None = None
+
+    class Config:
+        pass
+
+    def __call__(self, x, *, deterministic: bool = MERGED):
+        return deterministic
+
+class Outer:
+    @mergeable(Param("mode", default=3), inject="wrap")
+    @mergeable(Param("flag", attribute="_flag", on_conflict="use_call"))
+    class Inner:
+        _flag = mode = None
+        def __call__(self, flag=MERGED, mode=MERGED): ...
+
+class Sub(Dropout):
+    pass
+
+imported = attrs.Factory
+alias = Dropout
+number = 3
+"""
+
+
+@pytest.fixture
+def layers(tmp_path, monkeypatch):
+    """Write a module in an empty folder and go there."""
+    (tmp_path / "layers.py").write_text(LAYERS)
+    (tmp_path / "plain.py").write_text("class Plain: pass\n")
+    (tmp_path / "broken.py").write_text("raise SystemExit('two\\nlines')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    yield "layers"
+    for name in ("layers", "plain", "broken"):
+        sys.modules.pop(name, None)
+
+
+def run(capsys, *arguments):
+    """Run the command and return its exit code and what it printed."""
+    code = main(["show", *arguments])
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("place", ["layers", "layers.py", "./layers.py"])
+def test_text(layers, place, capsys):
+    """Each class: method, place, both signatures, and a row for each parameter."""
+    code, out, error = run(capsys, f"{place}:Dropout")
+    line = LAYERS[: LAYERS.index("def __call__")].count("\n") + 1
+    rows = [re.split(r" {2,}", row.strip()) for row in out.splitlines()]
+
+    assert (0, "") == (code, error)
+    assert ["layers:Dropout"] == rows[0]
+    assert rows[1][1].endswith(f"layers.py:{line}")
+    assert ["before", "(self, x, *, deterministic: bool = MERGED)"] == rows[2]
+    assert ["after", "(self, x, *, deterministic: bool | None = None)"] == rows[3]
+    assert "deterministic self.deterministic None raise - Dropout inline" == " ".join(rows[5])
+
+
+def test_whole_module(layers, capsys):
+    """A module shows the classes that it defines, nested ones and subclasses among them."""
+    _, out, _ = run(capsys, layers)
+    heads = [line for line in out.splitlines() if line.startswith("layers:")]
+
+    assert ["layers:Dropout", "layers:Outer.Inner", "layers:Sub"] == heads
+
+
+def test_json(layers, capsys):
+    """The schema that machines rely on."""
+    _, out, _ = run(capsys, "layers:Outer.Inner", "--json")
+    shown = json.loads(out)
+    (cls,) = shown["classes"]
+    (method,) = cls["methods"]
+
+    assert 1 == shown["version"]
+    assert {"name", "module", "methods"} == set(cls)
+    assert {"name", "signature_before", "signature_after", "file", "line", "params"} == set(method)
+    assert "(self, flag=MERGED, mode=MERGED)" == method["signature_before"]
+    assert "(self, flag=None, mode=None)" == method["signature_after"]
+    assert [
+        {
+            "name": "flag",
+            "attribute": "_flag",
+            "unset": "None",
+            "on_conflict": "use_call",
+            "default": None,
+            "declared_by": "Outer.Inner",
+            "injection": "inline",
+        },
+        {
+            "name": "mode",
+            "attribute": "mode",
+            "unset": "None",
+            "on_conflict": "raise",
+            "default": "3",
+            "declared_by": "Outer.Inner",
+            "injection": "wrap",
+        },
+    ] == method["params"]
+
+
+def test_source(layers, capsys):
+    """The merge as Python source, below the method's `def` line, and it compiles."""
+    _, out, _ = run(capsys, "layers", "--source")
+
+    assert "def __call__(self, x, *, deterministic: bool | None = None):\n" in out
+    assert "    if deterministic is None:\n        deterministic = self.deterministic\n" in out
+    compile(out, "shown", "exec")
+
+
+def test_bytecode(layers, capsys):
+    """The disassembly, with a mark before every instruction of the merge and no other."""
+    _, out, _ = run(capsys, "layers:Dropout", "--bytecode")
+    head, *lines = out.splitlines()
+    marked = [line for line in lines if line.startswith(">")]
+
+    assert "> marks the" in head
+    assert "RESUME" in lines[0]
+    assert lines[1 : len(marked) + 1] == marked
+    assert any("_mergeparam_resolve" in line for line in marked)
+    assert not any("_mergeparam_resolve" in line for line in lines[len(marked) + 1 :])
+    assert lines[-1].rstrip().endswith(("RETURN_VALUE",))
+
+
+def test_bytecode_of_a_wrapper(layers, capsys):
+    """Where nothing is spliced, the wrapper's code is shown, and it says so."""
+    _, out, _ = run(capsys, "layers:Outer.Inner", "--bytecode")
+
+    assert "the merge is in a wrapper" in out
+    assert "_mergeparam_resolve" in out
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("missing", "cannot import missing: ModuleNotFoundError"),
+        ("missing.py", "there is no file missing.py"),
+        ("broken", "cannot import broken: SystemExit: two lines"),
+        ("broken.py:X", "cannot import broken.py: SystemExit: two lines"),
+        ("layers:Nothing", "layers has nothing under the name Nothing"),
+        ("layers:Dropout.nothing.deeper", "nothing under the name"),
+        ("layers:number", "3, which is no class, under the name number"),
+        ("plain", "plain has no merged method; is @mergeable on top"),
+        ("plain:Plain", "plain:Plain has no merged method"),
+        ("", "cannot import : ValueError"),
+    ],
+)
+def test_wrong_target(layers, target, text, capsys):
+    """One clear line, and exit code 2."""
+    code, out, error = run(capsys, target)
+
+    assert (2, "", 1) == (code, out, error.count("\n"))
+    assert error.startswith("mergeparam: ")
+    assert text in error
+
+
+def test_wrong_words():
+    """Options that exclude each other, and no command at all, exit with 2."""
+    for words in ([], ["show"], ["show", "x", "--json", "--source"]):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+
+        assert 2 == stop.value.code
+
+
+def test_module_is_imported_once(layers):
+    """A module that is in use already is not imported again."""
+    first = load("layers:Dropout")
+
+    assert first == load("layers:Dropout")
+    with pytest.raises(TargetError):
+        load("layers:Nothing")
+
+
+def in_terminal(*arguments, **environment):
+    """Run the command in a terminal and return its output."""
+    parent, child = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "mergeparam", "show", *arguments],
+        stdout=child,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "140", **environment},
+        check=True,
+    )
+    os.close(child)
+    chunks = []
+    try:
+        while chunk := os.read(parent, 65536):
+            chunks.append(chunk)
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(parent)
+    assert 0 == done.returncode
+    return b"".join(chunks).decode()
+
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--source"]])
+def test_colours_in_a_terminal(layers, arguments):
+    """In a terminal it is coloured; with `NO_COLOR` it is not."""
+    coloured = in_terminal("layers:Dropout", *arguments, NO_COLOR="")
+    plain = in_terminal("layers:Dropout", *arguments, NO_COLOR="1")
+
+    assert ANSI.search(coloured)
+    assert "\x1b" not in plain
+    assert "deterministic: bool | None = None" in ANSI.sub("", coloured)
+    assert "deterministic: bool | None = None" in plain
+
+
+def test_rich_report(layers, capsys, monkeypatch):
+    """What Rich prints says the same as the plain text."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    _, panel, _ = run(capsys, "layers:Dropout")
+    _, source, _ = run(capsys, "layers:Dropout", "--source")
+    panel, source = ANSI.sub("", panel), ANSI.sub("", source)
+
+    for part in ("layers:Dropout", "layers.py:", "= MERGED)", "bool | None = None)", "inline"):
+        assert part in panel
+    assert "def __call__(self, x, *, deterministic: bool | None = None):" in source
+
+
+def test_without_rich(layers):
+    """Without Rich, the same command prints plain text."""
+    script = """
+    import sys
+    sys.modules["rich"] = None
+    sys.stdout.isatty = lambda: True
+    from mergeparam.__main__ import main
+    sys.exit(main(["show", "layers"]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_COLOR": ""},
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("layers:Dropout\n")
+
+
+def test_installed_command(layers):
+    """`mergeparam` and `python -m mergeparam` are the same."""
+    module = [sys.executable, "-m", "mergeparam"]
+    command = [str(pathlib.Path(sys.executable).parent / "mergeparam")]
+    outputs = {
+        subprocess.run(
+            [*start, "show", "layers"], capture_output=True, text=True, check=True
+        ).stdout
+        for start in (module, command)
+    }
+
+    assert 1 == len(outputs)

@@ -1,0 +1,73 @@
+"""One module text, written out plain, with the merge spliced in, and with a wrapper."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+DECORATORS = {
+    "plain": "(lambda cls: cls)",
+    "inline": 'mergeparam.mergeable("flag", method=METHODS, inject="inline")',
+    "wrap": 'mergeparam.mergeable("flag", method=METHODS, inject="wrap")',
+}
+
+
+@pytest.fixture(params=["inline", "wrap"])
+def inject(request):
+    """Name each kind of injection."""
+    return request.param
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes a source to a file of its own, with a decorator in it."""
+
+    def write(source, variant):
+        path = tmp_path / f"layers_{variant}.py"
+        path.write_text(source.replace("@DECORATE", "@" + DECORATORS[variant]))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def load(write, monkeypatch):
+    """Return a function that writes a source and imports it."""
+
+    def load(source, variant):
+        path = write(source, variant)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, path.stem, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Return a function that runs a fresh Python beside the files and returns what it prints."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COVERAGE_", "COV_", "MERGEPARAM_", "PYTHON"))
+    }
+
+    def python(*arguments, **environment):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *map(str, arguments)],
+            cwd=tmp_path,
+            env=kept | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        expected = (0, "")
+        assert expected == (done.returncode, done.stderr), done.stdout + done.stderr
+        return done.stdout
+
+    return python

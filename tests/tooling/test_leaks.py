@@ -1,0 +1,152 @@
+"""Merged classes go away, with all that was made for them."""
+
+import contextlib
+import gc
+import itertools
+import linecache
+import sys
+import tracemalloc
+import weakref
+
+import pytest
+
+from mergeparam import UNSET, MergeError, MissingParamError, Param, mergeable
+from mergeparam._key import _LIVING
+
+SMALLEST_OBJECT = 32
+MANY = {"inline": 10_000, "wrap": 2_000}
+FEW = 80
+
+
+def define(inject, name="Leaking"):
+    """Return a class that is called nothing else has."""
+
+    class Layer:
+        __qualname__ = name
+        flag = None
+
+        def __init__(self, flag=None, mask=UNSET):
+            self.flag, self.mask = flag, mask
+
+        def __call__(self, x, *, flag=None, mask: int = UNSET):
+            return flag, mask
+
+    return mergeable("flag", Param("mask", unset=UNSET, default=1), inject=inject)(Layer)
+
+
+def define_and_use(inject):
+    """Return a class that has been called with every outcome."""
+    layer = define(inject)
+    layer(True)(1)
+    layer()(1, flag=True)
+    for flag, given in ((None, {}), (True, {"flag": True})):
+        with contextlib.suppress(MergeError):
+            layer(flag)(1, **given)
+    return layer
+
+
+def collected():
+    """Collect until nothing is left to collect."""
+    while gc.collect():
+        pass
+
+
+def test_thousands_of_classes_are_collected(inject):
+    """No registry, cache or cycle keeps a class, a key or a line of source."""
+    lines = len(linecache.cache)
+    references = [weakref.ref(define(inject)) for _ in range(MANY[inject])]
+    peak = len(living())
+    collected()
+
+    assert not any(reference() for reference in references)
+    assert not living()
+    assert lines == len(linecache.cache)
+    assert 0 < peak < MANY[inject]
+
+
+def living():
+    """Return the keys that are in use for the classes of this file."""
+    return [text for text in list(_LIVING) if "Leaking." in text]
+
+
+@pytest.mark.parametrize("what", [define, define_and_use])
+def test_nothing_is_left_of_a_class(inject, what):
+    """The number of objects and the memory in use stay flat."""
+    objects, memory = [], []
+    tracemalloc.start()
+    try:
+        for _ in range(8):
+            spend(what, inject)
+            objects.append(len(gc.get_objects()))
+            memory.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+
+    assert least_growth(objects) <= 0
+    assert least_growth(memory) < SMALLEST_OBJECT * FEW
+
+
+def spend(what, inject):
+    for _ in range(FEW):
+        what(inject)
+    collected()
+
+
+def least_growth(numbers):
+    """Return by how much the numbers grow each time; what is filled up but once is no leak."""
+    return min(after - before for before, after in itertools.pairwise(numbers))
+
+
+def test_a_class_that_is_decorated_anew_replaces_its_key(inject):
+    """A name that is free again is used again, so that numbers do not pile up."""
+    collected()
+    layer = define(inject, "Anew")
+    text = layer.__mergeable__.methods[0].key.text
+    del layer
+    collected()
+
+    assert text == define(inject, "Anew").__mergeable__.methods[0].key.text
+
+
+def test_an_inherited_method_keeps_no_subclass(inject):
+    """A base does not know the subclasses that have merged a method of its."""
+
+    class Base:
+        flag = None
+
+        def __call__(self, *, flag=None):
+            return flag
+
+    subclass = mergeable("flag", inject=inject)(type("Subclass", (Base,), {}))
+    reference = weakref.ref(subclass)
+    del subclass
+    collected()
+
+    assert reference() is None
+    assert not Base.__subclasses__()
+
+
+def test_calls_leave_nothing(inject):
+    """Neither a call nor an error holds on to the object or the values."""
+    layer = define(inject)
+    value, instance = define(inject)(), layer()
+    references = weakref.ref(value), weakref.ref(instance)
+    instance(1, flag=value)
+    with pytest.raises(MissingParamError) as caught:
+        instance(1)
+    del value, instance, caught
+    collected()
+
+    assert [None, None] == [reference() for reference in references]
+
+
+def test_calls_leave_reference_counts_as_they_were(inject):
+    """The merge gives back every reference that it takes."""
+    layer, value = define(inject), object()
+    set_up, unset = layer(value), layer()
+    before = sys.getrefcount(value)
+    for _ in range(1000):
+        set_up(1)
+        unset(1, flag=value)
+
+    assert before == sys.getrefcount(value)

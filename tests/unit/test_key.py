@@ -1,0 +1,39 @@
+"""Keys are unique among the living, also among those that come from other processes."""
+
+import copy
+import gc
+import pickle
+
+from mergeparam._key import fresh_key
+
+
+def test_namesakes_get_numbers():
+    """The first has the plain name; it is free again when nobody has it."""
+    first = fresh_key("unit.test")
+    second, third = fresh_key("unit.test"), fresh_key("unit.test")
+    texts = [first.text, second.text, third.text]
+
+    assert "unit.test" == first.text
+    assert 3 == len(set(texts))
+    assert all(text.startswith("unit.test#") for text in texts[1:])
+    del first
+    gc.collect()
+    assert "unit.test" == fresh_key("unit.test").text
+
+
+def test_a_key_that_travels_is_the_same():
+    """A copy in the same process is the very key."""
+    key = fresh_key("unit.travel")
+
+    assert key is pickle.loads(pickle.dumps(key))
+    assert key is copy.deepcopy(key)
+
+
+def test_a_key_from_elsewhere_is_taken():
+    """A key that comes with its code keeps others from its text."""
+    packed = pickle.dumps(fresh_key("unit.elsewhere"))
+    gc.collect()
+    foreign = pickle.loads(packed)
+
+    assert "unit.elsewhere" == foreign.text
+    assert foreign.text != fresh_key("unit.elsewhere").text

@@ -1,0 +1,84 @@
+"""The function `merge_param`, and the slow path by itself."""
+
+import numpy as np
+import pytest
+
+from mergeparam import (
+    MERGED,
+    UNSET,
+    ConflictingParamError,
+    MergeDefinitionError,
+    MissingParamError,
+    Param,
+    merge_param,
+    mergeable,
+)
+
+
+@pytest.mark.parametrize("value", [0, False, "", np.zeros(2)])
+@pytest.mark.parametrize("unset", [None, UNSET])
+def test_merge_param(value, unset):
+    """The value that is set comes out, as the very object."""
+    assert value is merge_param("flag", value, unset, unset=unset)
+    assert value is merge_param("flag", unset, value, unset=unset)
+    with pytest.raises(MissingParamError, match="'flag' is set in neither place"):
+        merge_param("flag", unset, unset, unset=unset)
+    with pytest.raises(ConflictingParamError, match="'flag' is set in both places"):
+        merge_param("flag", value, value, unset=unset)
+
+
+def test_none_as_a_value():
+    """`None` is a value where `unset` is another object."""
+    assert None is merge_param("mask", None, UNSET, unset=UNSET)
+
+
+def test_slow_path_settles_all_four():
+    """The method that the merge calls gives the right answer for every pair."""
+
+    @mergeable(Param("flag", on_conflict="use_attribute"))
+    class Layer:
+        flag = None
+
+        def __call__(self, *, flag=MERGED): ...
+
+    (method,) = Layer.__mergeable__.methods
+    resolve = Layer()._mergeparam_resolve
+
+    assert 1 == resolve(1, method.key.text, None, "flag")
+    assert 2 == resolve(None, method.key.text, 2, "flag")
+    assert 2 == resolve(1, method.key.text, 2, "flag")
+    with pytest.raises(MissingParamError):
+        resolve(None, method.key.text, None, "flag")
+
+
+def test_method_of_a_stranger():
+    """A merged method in a class that has no part in its own says what to do."""
+
+    @mergeable
+    class Owner:
+        flag = None
+
+        def __call__(self, *, flag=MERGED): ...
+
+    @mergeable(method="other")
+    class Stranger:
+        flag = None
+        __call__ = Owner.__call__
+
+        def other(self, flag=MERGED): ...
+
+    with pytest.raises(MergeDefinitionError, match="Inherit from it, or share the function"):
+        Stranger()()
+
+
+def test_shape_that_cannot_be_compared():
+    """A shape may be anything, too."""
+
+    @mergeable(Param("flag", on_conflict="raise_if_different"))
+    class Layer:
+        flag = type("Strange", (), {"shape": np.zeros(3)})()
+
+        def __call__(self, *, flag=MERGED): ...
+
+    with pytest.raises(ConflictingParamError):
+        Layer()(flag=type("Other", (), {"shape": np.ones(3)})())

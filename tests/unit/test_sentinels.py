@@ -1,0 +1,44 @@
+"""`MERGED` and `UNSET`."""
+
+import copy
+import pickle
+
+import cloudpickle
+import pytest
+
+from mergeparam import MERGED, UNSET, MergeDefinitionError, UnsetType
+
+
+@pytest.mark.parametrize("sentinel", [MERGED, UNSET])
+@pytest.mark.parametrize(
+    "travel",
+    [
+        copy.copy,
+        copy.deepcopy,
+        *[
+            lambda value, protocol=protocol: pickle.loads(pickle.dumps(value, protocol))
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+        ],
+        lambda value: pickle.loads(cloudpickle.dumps(value)),
+    ],
+)
+def test_identity(sentinel, travel):
+    """Identity survives every way to copy."""
+    assert sentinel is travel(sentinel)
+
+
+def test_repr():
+    """They are shown as they are written."""
+    assert "MERGED UNSET" == f"{MERGED!r} {UNSET!r}"
+
+
+def test_truth():
+    """`UNSET` is an ordinary object; `MERGED` in a body is a mistake."""
+    assert UNSET
+    with pytest.raises(MergeDefinitionError, match="never merged.*@mergeable on top"):
+        bool(MERGED)
+
+
+def test_type_of_unset():
+    """The type has one member, so that type checkers can narrow by it."""
+    assert [UNSET] == list(UnsetType)

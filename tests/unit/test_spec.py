@@ -1,0 +1,70 @@
+"""`Param`: its normal form, its checks, its equality."""
+
+import copy
+import pickle
+
+import attrs
+import cloudpickle
+import numpy as np
+import pytest
+
+from mergeparam import UNSET, MergeDefinitionError, Param
+
+
+def test_normal_form():
+    """What is left out has its default, and the attribute is the name."""
+    param = Param("flag")
+
+    assert ("flag", "flag", None, "raise", attrs.NOTHING) == attrs.astuple(param)
+    assert Param("flag") == Param("flag", attribute="flag") == Param("flag", attribute=None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"name": "no name"}, r"Param\(name='no name'\) is no parameter's name"),
+        ({"name": 3}, "no parameter's name"),
+        ({"name": "x", "attribute": "a..b"}, "no path.*wrapped.x"),
+        ({"name": "x", "attribute": ""}, "no path"),
+        ({"name": "x", "attribute": 3}, "no path"),
+        ({"name": "x", "on_conflict": "explode"}, "no policy.*'use_call'"),
+        ({"name": "x", "default": None}, "not set.*unset=UNSET"),
+        ({"name": "x", "default": UNSET, "unset": UNSET}, "not set"),
+    ],
+)
+def test_checks(arguments, match):
+    """Every field is checked, and the message holds the fix."""
+    with pytest.raises(MergeDefinitionError, match=match):
+        Param(**arguments)
+
+
+def test_equality_is_identity_of_values():
+    """Arrays for `unset` or `default` do no harm."""
+    array = np.arange(3)
+
+    assert Param("x", default=array) == Param("x", default=array)
+    assert Param("x", default=array) != Param("x", default=np.arange(3))
+    assert hash(Param("x", unset=array)) == hash(Param("x", unset=array))
+
+
+@pytest.mark.parametrize(
+    "travel",
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda value: pickle.loads(pickle.dumps(value)),
+        lambda value: pickle.loads(cloudpickle.dumps(value)),
+    ],
+)
+def test_travels(travel):
+    """A `Param` survives copies and pickles, with its sentinel."""
+    param = Param("x", attribute="a.b", unset=UNSET, on_conflict="use_call", default=None)
+
+    assert param == travel(param)
+    assert attrs.NOTHING is travel(Param("x")).default
+
+
+def test_frozen():
+    """A `Param` does not change."""
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        Param("x").name = "y"
