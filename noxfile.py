@@ -1,0 +1,70 @@
+"""Everything that a change has to pass, on every Python of the classifiers."""
+
+from __future__ import annotations
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+FIRST = PYTHONS[0]
+TORCH = "torch==2.13.0+cpu"
+
+nox.options.sessions = ["tests", "frameworks", "coverage", "sweep", "lint", "example"]
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the suite and keep what it covers."""
+    session.install("-e", ".[test]")
+    # The core that newer Pythons would take keeps every code object that it has seen, and stops
+    # debuggers from stepping, so that tests of leaks and of pdb would find coverage's work.
+    environment = {"COVERAGE_CORE": "ctrace"}
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=environment)
+
+
+@nox.session(python=FIRST)
+def frameworks(session: nox.Session) -> None:
+    """Run the tests with the real frameworks, and keep what they cover."""
+    session.install("-e", ".[test,frameworks]")
+    # A CPU build, by its full version: the plain one brings gigabytes of CUDA packages along.
+    session.run("pip", "install", TORCH, success_codes=[0, 1])
+    session.run("coverage", "run", "-m", "pytest", "tests/frameworks", *session.posargs)
+
+
+@nox.session(python=FIRST)
+def coverage(session: nox.Session) -> None:
+    """Report what the suite covers on all Pythons together."""
+    session.install("coverage[toml]")
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session(python=PYTHONS)
+def sweep(session: nox.Session) -> None:
+    """Splice into every function of the standard library."""
+    session.install("-e", ".")
+    session.run("python", "tests/bytecode/sweep.py", *session.posargs)
+
+
+@nox.session(python=FIRST)
+def lint(session: nox.Session) -> None:
+    """Check style and types."""
+    session.install("-e", ".[lint,test]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session(python=FIRST)
+def example(session: nox.Session) -> None:
+    """Run the main job as the README says it."""
+    session.install(".[examples]")
+    session.run("python", "examples/dropout.py")
+
+
+@nox.session(python=PYTHONS)
+def overhead(session: nox.Session) -> None:
+    """Measure what a merged call costs."""
+    session.install(".[bench]")
+    session.run("python", "benchmarks/call_overhead.py", *session.posargs)
