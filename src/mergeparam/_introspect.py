@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import operator
 from typing import TYPE_CHECKING, Any
 
 from mergeparam._locate import locate
 from mergeparam._lookup import declarations, levels
+from mergeparam._placement import POSITIONAL, place_parameters
+from mergeparam._provide import is_provided, provided
 from mergeparam._resolve import declared_default
 from mergeparam._signature import read_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import inspect
 
     from mergeparam._spec import Param
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _GIVING_IT_RAISES = ("raise", "raise_if_different")
 
 
@@ -54,10 +54,11 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
         Of a class: what callers of its instances may write. Of an instance: what *this* one
         accepts now. A parameter that its constructor has set is gone where giving it would raise
         (`on_conflict="raise"` and `"raise_if_different"`), and stays optional where it would not.
-        One that is unset and has no default is required. Where a parameter that callers may give
-        by position is gone, those behind it can only be given by name; one that is required
-        where an optional one precedes is keyword-only. A positional-only one stays, though it is
-        set, where a required one follows: callers give its `unset` object to reach that.
+        One that is unset, not provided where this is called, and has no default is required.
+        Where a parameter that callers may give by position is gone, those behind it can only be
+        given by name; one that is required where an optional one precedes is keyword-only. A
+        positional-only one stays, though it is set, where a required one follows: callers give
+        its `unset` object to reach that.
 
     Raises:
         MergeDefinitionError: the target has no such method, or its signature cannot be read.
@@ -80,7 +81,7 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     params = {param.name: param for param in merged_params(cls, method)}
     gone = {name for name, param in params.items() if _raises_if_given(target, param)}
     required = {name for name, param in params.items() if _is_needed(target, param)}
-    return signature.replace(parameters=tuple(_placed(signature, gone, required)))
+    return place_parameters(signature, gone, required)
 
 
 def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
@@ -91,8 +92,8 @@ def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
         method: the method's name.
 
     Returns:
-        The names of the parameters that the constructor has not set and that have no default,
-        in the order of the signature.
+        The names of the parameters that the constructor has not set, that nothing is provided
+        to where this is called, and that have no default, in the order of the signature.
 
     >>> from mergeparam import MERGED, mergeable, unset_params
     >>> @mergeable("deterministic")
@@ -166,6 +167,8 @@ def _raises_if_given(obj: object, param: Param) -> bool:
 def _is_needed(obj: object, param: Param) -> bool:
     if _attribute(obj, param) is not param.unset:
         return False
+    if is_provided(param.name):
+        return provided(param.name, param.unset) is param.unset
     return declared_default(obj, param) is param.unset
 
 
@@ -176,43 +179,4 @@ def _attribute(obj: object, param: Param) -> object:
 
 def _without_receiver(signature: inspect.Signature) -> inspect.Signature:
     first, *others = signature.parameters.values()
-    return signature.replace(parameters=others) if first.kind in _POSITIONAL else signature
-
-
-def _placed(
-    signature: inspect.Signature, gone: set[str], required: set[str]
-) -> Iterator[inspect.Parameter]:
-    """Yield the parameters without those that are gone, each of a kind that callers can use.
-
-    Once a positional parameter is missing from its place, those behind it cannot be reached by
-    position. To give a positional-only one, callers have to give all that stand before it.
-    """
-    demanded = _positional_only_up_to(signature, required)
-    reachable, optional_before = True, False
-    for parameter in signature.parameters.values():
-        name, positional = parameter.name, parameter.kind in _POSITIONAL
-        if name in demanded | required:
-            parameter = parameter.replace(default=parameter.empty)  # noqa: PLW2901 - from here on
-        is_required = parameter.default is parameter.empty
-        is_gone = name in gone - demanded
-        if positional and (is_gone or (is_required and optional_before)):
-            reachable = False
-        optional_before = optional_before or (positional and not is_required)
-        if not is_gone:
-            yield from [parameter] if reachable else _by_name(parameter)
-
-
-def _by_name(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
-    if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-        yield parameter.replace(kind=parameter.KEYWORD_ONLY)
-    elif parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
-        yield parameter
-
-
-def _positional_only_up_to(signature: inspect.Signature, required: set[str]) -> set[str]:
-    """Return the positional-only parameters up to the last one that is required."""
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    names = [name for name, item in signature.parameters.items() if item.kind is kind]
-    while names and names[-1] not in required:
-        names.pop()
-    return set(names)
+    return signature.replace(parameters=others) if first.kind in POSITIONAL else signature
