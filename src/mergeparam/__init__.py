@@ -5,6 +5,8 @@ from mergeparam._introspect import merged_params as merged_params
 from mergeparam._introspect import merged_signature as merged_signature
 from mergeparam._introspect import route as route
 from mergeparam._introspect import unset_params as unset_params
+from mergeparam._partial import strict_partial as strict_partial
+from mergeparam._provide import provide as provide
 from mergeparam._resolve import merge_param as merge_param
 from mergeparam._sentinels import MERGED as MERGED
 from mergeparam._sentinels import UNSET as UNSET
@@ -32,6 +34,8 @@ __all__ = [
     "mergeable",
     "merged_params",
     "merged_signature",
+    "provide",
     "route",
+    "strict_partial",
     "unset_params",
 ]

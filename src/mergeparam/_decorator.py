@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 from mergeparam._collect import Target, check_params, collect
+from mergeparam._enclose import body_attribute, enclose, helper_attribute
 from mergeparam._frameworks import adapt
-from mergeparam._install import install_code, install_specification, install_wrapper
+from mergeparam._install import (
+    install_code,
+    install_enclosure,
+    install_specification,
+    install_wrapper,
+)
 from mergeparam._key import fresh_key
 from mergeparam._prologue import make_merges, merge_source
 from mergeparam._raw_reads import warn_of_raw_reads
@@ -31,11 +37,15 @@ Inject = Literal["auto", "inline", "wrap"]
 def mergeable(cls: C, /) -> C: ...
 @overload
 def mergeable(
-    *params: str | Param, method: str | Iterable[str] = ..., inject: Inject = ...
+    *params: str | Param,
+    method: str | Iterable[str] = ...,
+    provide: bool = ...,
+    inject: Inject = ...,
 ) -> Callable[[C], C]: ...
 def mergeable(
     *params: Any,
     method: str | Iterable[str] = "__call__",
+    provide: bool = False,
     inject: Inject = "auto",
 ) -> Any:
     """Let parameters of a method be set at construction or at call time, but not both.
@@ -50,6 +60,10 @@ def mergeable(
             `@mergeable`): every parameter whose default is `MERGED`.
         method: the method to merge them in, or several. Each listed method declares at least
             one of the parameters, and each parameter is declared by at least one method.
+        provide: whether the merged values are provided to every call made inside the body, as
+            if it stood in `with mergeparam.provide(...):`. A generator or coroutine provides
+            only while it runs, not to what runs while it is suspended. Such a body gets code
+            of its own around it, whatever `inject` says.
         inject: `"inline"` splices the merge into the method's code, `"wrap"` puts a generated
             wrapper with the same signature around it. `"auto"` splices where this interpreter
             and the method allow it; the environment variable `MERGEPARAM_INJECT` overrules it.
@@ -87,12 +101,12 @@ def mergeable(
     mergeparam.errors.MissingParamError: Dropout.__call__(): 'deterministic' is set in neither ...
     """
     if len(params) == 1 and isinstance(params[0], type):
-        return _decorate(params[0], (), method, inject)
+        return _decorate(params[0], (), method, provide, inject)
 
     check_params("@mergeable", params)
 
     def decorate(cls: C) -> C:
-        return _decorate(cls, params, method, inject)
+        return _decorate(cls, params, method, provide, inject)
 
     return decorate
 
@@ -107,13 +121,17 @@ class _Prepared(NamedTuple):
 
 
 def _decorate(
-    cls: C, params: tuple[str | Param, ...], methods: str | Iterable[str], inject: str
+    cls: C,
+    params: tuple[str | Param, ...],
+    methods: str | Iterable[str],
+    provide: bool,  # noqa: FBT001 - as it comes from the decorator's arguments
+    inject: str,
 ) -> C:
     adapt()
     _check_class(cls)
     strategy = choose(inject)
     targets = collect(cls, params, methods)
-    prepared = [_prepare(target, strategy) for target in targets]
+    prepared = [_prepare(target, strategy, provides=provide) for target in targets]
     for target in targets:
         warn_of_raw_reads(target)
     for item in prepared:
@@ -131,10 +149,10 @@ def _check_class(cls: object) -> None:
         raise MergeDefinitionError(msg)
 
 
-def _prepare(target: Target, strategy: Inject) -> _Prepared:
+def _prepare(target: Target, strategy: Inject, *, provides: bool) -> _Prepared:
     place, params = target.located, target.params
     key = fresh_key(f"{place.cls.__module__}.{place.cls.__qualname__}.{place.method}")
-    code, size = _spliced(target, key.text, strategy)
+    code, size = (None, 0) if provides else _spliced(target, key.text, strategy)
     method = MergedMethod(
         key=key,
         name=place.method,
@@ -143,6 +161,7 @@ def _prepare(target: Target, strategy: Inject) -> _Prepared:
         injection="wrap" if code is None else "inline",
         size=size,
         written=read_written(place.function()),
+        provides=provides,
     )
     return _Prepared(target, method, code)
 
@@ -177,9 +196,14 @@ def _splice_into(place: Located, key: str, params: tuple[Param, ...]) -> tuple[C
 
 
 def _install(item: _Prepared) -> None:
+    place, method, params = item.target.located, item.method, item.target.params
     if item.code is not None:
         install_code(item.target, item.code)
         return
-    method, receiver = item.method, item.target.located.receiver
-    merge = merge_source(method.key.text, receiver, method.params)
-    install_wrapper(item.target, lambda function, inner: wrap(function, inner, merge))
+    key, function = method.key.text, place.function()
+    merge = merge_source(key, place.receiver, params)
+    if method.provides:
+        code = enclose(function, key, place.receiver, params, merge)
+        install_enclosure(item.target, code, body_attribute(key), helper_attribute(function))
+    else:
+        install_wrapper(item.target, lambda function, inner: wrap(function, inner, merge))

@@ -6,8 +6,8 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from mergeparam._lookup import MERGED_NAMES, merged_names
-from mergeparam._prologue import RESOLVE, unset_attributes
-from mergeparam._resolve import resolve
+from mergeparam._prologue import BOTH, NEITHER, unset_attributes
+from mergeparam._resolve import resolve_both, resolve_neither
 from mergeparam._signature import copy_annotations, set_signature, shows
 from mergeparam._spec import MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
@@ -59,12 +59,31 @@ def install_wrapper(
     _set_attribute(place.cls, place.method, wrapper)
 
 
+def install_enclosure(
+    target: Target, code: CodeType, body_name: str, helper: tuple[str, object]
+) -> None:
+    """Make the method run `code`, and the class hold what that reaches: the body, and a helper."""
+    place, function = target.located, target.located.function()
+    body = copy_function(function, function.__code__)
+    if place.is_wrapped and place.is_borrowed:
+        body = place.chain[0]  # type: ignore[assignment]  # what the base has wrapped must not change
+        enclosed = copy_function(function, code)
+        set_signature(enclosed, target.params)
+        _mark(enclosed, target.params)
+        _set_attribute(place.cls, place.method, enclosed)
+    else:
+        install_code(target, code)
+    _set_attribute(place.cls, body_name, staticmethod(body))
+    _set_attribute(place.cls, *helper)
+
+
 def install_specification(cls: type, methods: tuple[MergedMethod, ...]) -> None:
     """Make the class carry its merged methods, and what their slow paths need."""
     before = cls.__dict__.get("__mergeable__")
     own = () if before is None else before.methods
     _set_attribute(cls, "__mergeable__", MergedClass(cls.__qualname__, (*methods, *own)))
-    _set_attribute(cls, RESOLVE, resolve)
+    _set_attribute(cls, NEITHER, resolve_neither)
+    _set_attribute(cls, BOTH, resolve_both)
     for method in methods:
         for name, unset in unset_attributes(method.key.text, method.params).items():
             # In the class, an object that binds itself would come out as another one.

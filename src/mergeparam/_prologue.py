@@ -10,11 +10,10 @@ from mergeparam._sentinels import UNSET
 from mergeparam._spec import Param
 
 if TYPE_CHECKING:
-    from mergeparam._parameters import Parameters
     from mergeparam._spec import OnConflict
 
-RESOLVE = "_mergeparam_resolve"
-"""The attribute of a decorated class through which the merge reaches the slow path."""
+NEITHER, BOTH = "_mergeparam_neither", "_mergeparam_both"
+"""The attributes of a decorated class through which the merge reaches the slow paths."""
 
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
 _KEY_BLANK, _PARAM_BLANK, _UNSET_BLANK = "key", "param", "_mergeparam_unset"
@@ -117,22 +116,6 @@ def make_template(
     return Template(template)
 
 
-def signature_source(parameters: Parameters) -> str:
-    """Return the parameters as they stand in a `def` line, without defaults."""
-    parts = list(parameters.positional_only)
-    if parts:
-        parts.append("/")
-    parts += parameters.positional_or_keyword
-    if parameters.var_positional is not None:
-        parts.append(f"*{parameters.var_positional}")
-    elif parameters.keyword_only:
-        parts.append("*")
-    parts += parameters.keyword_only
-    if parameters.var_keyword is not None:
-        parts.append(f"**{parameters.var_keyword}")
-    return ", ".join(parts)
-
-
 def fresh_name(wish: str, taken: tuple[str, ...]) -> str:
     """Return `wish`, with underscores behind it until no other name is the same."""
     while wish in taken:
@@ -153,8 +136,8 @@ def _merge_one(key: str, receiver: str, param: Param) -> str:
         f"if {is_unset}:",
         f"    {name} = {attribute}",
         f"    if {is_unset}:",
-        f"        {name} = {_resolve(key, receiver, name, name)}",
-        *_conflict_branch(param, attribute, unset, _resolve(key, receiver, name, attribute)),
+        f"        {name} = {_neither(key, receiver, name)}",
+        *_conflict_branch(param, attribute, unset, _both(key, receiver, name, attribute)),
     ]
     return "".join(f"{line}\n" for line in lines)
 
@@ -180,14 +163,18 @@ def _attribute_wins(key: str, receiver: str, param: Param) -> str:
         f"match {receiver}.{param.attribute}:\n"
         f"    case None:\n"
         f"        if {name} is None:\n"
-        f"            {name} = {_resolve(key, receiver, name, name)}\n"
+        f"            {name} = {_neither(key, receiver, name)}\n"
         f"    case {name}:\n"
         f"        pass\n"
     )
 
 
-def _resolve(key: str, receiver: str, name: str, attribute: str) -> str:
-    return f"{receiver}.{RESOLVE}({name}, {key!r}, {attribute}, {name!r})"
+def _neither(key: str, receiver: str, name: str) -> str:
+    return f"{receiver}.{NEITHER}({name}, {key!r}, {name!r})"
+
+
+def _both(key: str, receiver: str, name: str, attribute: str) -> str:
+    return f"{receiver}.{BOTH}({name}, {key!r}, {attribute}, {name!r})"
 
 
 def _unset_expression(key: str, receiver: str, param: Param) -> str:
@@ -196,11 +183,14 @@ def _unset_expression(key: str, receiver: str, param: Param) -> str:
 
 def _unset_attribute(key: str, param: Param) -> str:
     """Return a name that every class gives to the same object, for its bases' methods too."""
-    if param.unset is UNSET:
-        return _UNSET_BLANK
+    return _UNSET_BLANK if param.unset is UNSET else attribute_of(_UNSET_BLANK, key, param.name)
+
+
+def attribute_of(prefix: str, *parts: str) -> str:
+    """Return the name of a class attribute that no other specification has."""
     import zlib  # noqa: PLC0415 - rare
 
-    return f"{_UNSET_BLANK}_{zlib.crc32(f'{key} {param.name}'.encode()):08x}"
+    return f"{prefix}_{zlib.crc32(' '.join(parts).encode()):08x}"
 
 
 def _literal(unset: object) -> str | None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import contextlib
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mergeparam import _frameworks
 from mergeparam.errors import ConflictingParamError, MissingParamError, shorten
+
+if TYPE_CHECKING:
+    from mergeparam._frameworks import Hint
 
 
 class Situation(NamedTuple):
-    """One parameter in one call; without the last four, in a call of `merge_param`."""
+    """One parameter in one call; without the last five, in a call of `merge_param`."""
 
     param: str
     attribute_value: object
@@ -17,14 +22,16 @@ class Situation(NamedTuple):
     owner: str | None = None
     method: str | None = None
     declared_by: str | None = None
+    is_provided: bool = False
 
 
 def missing_error(situation: Situation) -> MissingParamError:
-    """Say that neither has set the parameter, and the two ways to set it."""
+    """Say that neither has set the parameter, and the ways to set it."""
     param = situation.param
     return MissingParamError(
         f"{_place(situation)}{param!r} is set in neither place: {_values(situation)}. "
-        f"Set it in one of them: {_constructor(situation)}, or {param}=... in the call.",
+        f"Set it in one of them: {_constructor(situation)}, or {param}=... in the call"
+        f"{_provide(situation)}.{_hint(_frameworks.missing_hints, situation)}",
         **_fields(situation),
     )
 
@@ -35,8 +42,21 @@ def conflict_error(situation: Situation) -> ConflictingParamError:
     return ConflictingParamError(
         f"{_place(situation)}{param!r} is set in both places: {_values(situation)}. "
         f"Set it in one of them: leave {param}= out of the call, or leave it out of "
-        f"{_constructor(situation)}.",
+        f"{_constructor(situation)}.{_hint(_frameworks.conflict_hints, situation)}",
         **_fields(situation),
+    )
+
+
+def bound_again_error(
+    binding: str, param: str, bound: object, given: object
+) -> ConflictingParamError:
+    """Say that what a partial has bound was given again."""
+    return ConflictingParamError(
+        f"{binding} has bound {param!r} to {shorten(bound)}, and {param}={shorten(given)} was "
+        f"given again. Leave {param} out, or do not bind it.",
+        param=param,
+        attribute_value=bound,
+        call_value=given,
     )
 
 
@@ -55,6 +75,29 @@ def _values(situation: Situation) -> str:
         f"{attribute} is {shorten(situation.attribute_value)} "
         f"and the call gave {shorten(situation.call_value)}"
     )
+
+
+def _provide(situation: Situation) -> str:
+    """Return what `provide` could do; a merge by hand takes nothing from it."""
+    if situation.owner is None:
+        return ""
+    if situation.is_provided:
+        unset = shorten(situation.call_value)
+        return f"; the innermost `provide` of it gives {unset}, which here means 'not set'"
+    return f"; or provide it to all calls inside `with provide({situation.param}=...):`"
+
+
+def _hint(hints: list[Hint], situation: Situation) -> str:
+    """Return what a framework may have done, as one more sentence.
+
+    Hints read what frameworks hold inside, which may change; the error comes all the same.
+    """
+    for hint in hints:
+        with contextlib.suppress(Exception):
+            text = hint(situation)
+            if text is not None:
+                return f" {text}"
+    return ""
 
 
 def _constructor(situation: Situation) -> str:

@@ -1,4 +1,4 @@
-"""The slow paths of a merge: default and conflict; and the merge as a function."""
+"""The slow paths of a merge: provided value, default, conflict; and the merge as a function."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from mergeparam._lookup import levels
+from mergeparam._provide import is_provided, provided
 from mergeparam._report import Situation, conflict_error, missing_error
 from mergeparam.errors import MergeDefinitionError
 
@@ -56,20 +57,37 @@ def merge_param(
     return call_value  # type: ignore[return-value]  # what is set is no None
 
 
-def resolve(self: object, call_value: Any, key: str, attribute_value: Any, name: str) -> Any:  # noqa: ANN401 - values are any object
-    """Return the value of a parameter that neither place or both have set, or raise.
+def resolve_neither(self: object, unset: Any, key: str, name: str) -> Any:  # noqa: ANN401 - values are any object
+    """Return what a parameter is where neither place has set it, or raise.
+
+    Every decorated class carries this as a method; the merge in its methods calls it. A
+    provided value is looked for first, before anything is known of the parameter.
+    """
+    value = provided(name, unset)
+    if value is not unset:
+        return value
+    method, param = _declaration(type(self), key, name)
+    if not is_provided(name):
+        value = declared_default(self, param)
+        if value is not unset:
+            return value
+    raise missing_error(_situation(self, method, param, unset, unset))
+
+
+def resolve_both(self: object, call_value: Any, key: str, attribute_value: Any, name: str) -> Any:  # noqa: ANN401 - values are any object
+    """Return what a parameter is where the call has set it and the attribute may, or raise.
 
     Every decorated class carries this as a method; the merge in its methods calls it.
     """
-    method = _merged_method(type(self), key)
-    param = next(param for param in method.params if param.name == name)
-    if call_value is param.unset:
-        if attribute_value is not param.unset:
-            return attribute_value
-        return _default(self, method, param)
+    method, param = _declaration(type(self), key, name)
     if attribute_value is param.unset:
         return call_value
     return _settle(self, method, param, call_value, attribute_value)
+
+
+def _declaration(cls: type, key: str, name: str) -> tuple[MergedMethod, Param]:
+    method = _merged_method(cls, key)
+    return method, next(param for param in method.params if param.name == name)
 
 
 def _merged_method(cls: type, key: str) -> MergedMethod:
@@ -82,13 +100,6 @@ def _merged_method(cls: type, key: str) -> MergedMethod:
         )
         raise MergeDefinitionError(msg)
     return found
-
-
-def _default(self: object, method: MergedMethod, param: Param) -> Any:  # noqa: ANN401 - values are any object
-    value = declared_default(self, param)
-    if value is not param.unset:
-        return value
-    raise missing_error(_situation(self, method, param, param.unset, param.unset))
 
 
 def declared_default(self: object, param: Param) -> object:
@@ -151,4 +162,5 @@ def _situation(
         owner=type(self).__qualname__,
         method=method.name,
         declared_by=method.owner,
+        is_provided=is_provided(param.name),
     )

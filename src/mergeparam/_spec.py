@@ -59,7 +59,7 @@ def _path_or_name(value: str | None, param: Param) -> str:
     return param.name if value is None else value
 
 
-@attrs.frozen
+@attrs.frozen(order=False)  # as it is anyway; mypy takes it to be ordered
 class Param:
     """How one parameter is merged.
 
@@ -119,6 +119,18 @@ class Param:
         validator=_check_default,
     )
 
+    if TYPE_CHECKING:
+        # Not every type checker derives from a converter what the constructor takes.
+        def __init__(
+            self,
+            name: str,
+            *,
+            attribute: str | None = None,
+            unset: object = None,
+            on_conflict: OnConflict = "raise",
+            default: Any = ...,  # noqa: ANN401 - values are any object
+        ) -> None: ...
+
 
 @attrs.frozen(eq=False, repr=False)
 class Written:
@@ -143,6 +155,8 @@ class MergedMethod:
     """How many bytes of instructions the merge has in the method's code."""
 
     written: Written = attrs.field(eq=False, repr=False)
+    provides: bool = False
+    """Whether the merged values are provided to the calls in the body."""
 
 
 @attrs.frozen

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import opcode
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from mergeparam._opcodes import CACHES, EXTENDED_ARG, OP, SHIFTED
@@ -28,12 +29,16 @@ _RESUME = OP["RESUME"]
 _PREFIX = {OP[name] for name in ("MAKE_CELL", "COPY_FREE_VARS", "RETURN_GENERATOR", "POP_TOP")}
 _NAMES, _CONSTS, _JUMPS = set(opcode.hasname), set(opcode.hasconst), set(opcode.hasjrel)
 _LOCALS = {*opcode.haslocal, *opcode.hasfree}
+_LOW = [op for op in getattr(opcode, "_specialized_opmap", {}).values() if op < 128]  # noqa: PLR2004
 _RENUMBERED = _NAMES | _CONSTS | _LOCALS
 
-_START, _LENGTH, _DEPTH = 0, 1, 3
+_ENTRY_NUMBERS = 4
+_FIRST, _MORE = 0x80, 0x40
 _NO_COLUMNS, _LONG = 13, 14
 _LONGEST_ENTRY = 8
 _BYTE, _SIX_BITS = 0xFF, 0x3F
+_IS_LAST = bytes(not byte & _MORE for byte in range(256))
+"""Turns the last byte of a number of the exception table into 1, all others into 0."""
 
 
 class SpliceError(Exception):
@@ -87,17 +92,38 @@ def make_patch(code: CodeType, merges: Sequence[Merge]) -> Patch:
 
 def insert(code: CodeType, patch: Patch) -> CodeType:
     """Return `code` with the patch behind its `RESUME`."""
-    # Asked for once: since 3.12 the interpreter makes these bytes anew each time.
-    raw = code.co_code
+    raw = _code_units(code)
     at, size = _entry_offset(raw, code.co_qualname), len(patch.raw) // 2
     return code.replace(
-        co_code=raw[:at] + patch.raw + raw[at:],
+        co_code=_inserted(raw, at, patch.raw),
         co_names=tuple(patch.names),
         co_consts=tuple(patch.consts),
         co_stacksize=patch.stacksize,
         co_linetable=_shift_lines(code.co_linetable, at // 2, size),
         co_exceptiontable=_shift_handlers(code.co_exceptiontable, at // 2, size),
     )
+
+
+def _code_units(code: CodeType) -> bytes:
+    """Return the instructions of `code`, to make another one from: caches may hold anything.
+
+    For `co_code` the interpreter goes through all of them, to turn back those that it has
+    specialised and to clear their caches. Code that has not run has none of these yet, and is
+    copied as it stands. It is told by its operations: since 3.13 those that are not the
+    compiler's have numbers from 128 on, as no other but `RESUME` has, and the few in `_LOW`.
+    """
+    if sys.version_info >= (3, 13):
+        raw: bytes = code._co_code_adaptive  # type: ignore[attr-defined]  # noqa: SLF001
+        operations = raw[::2]
+        body = operations[operations.find(_RESUME) + 1 + CACHES[_RESUME] :]
+        if body.isascii() and not any(op in body for op in _LOW):
+            return raw
+    return code.co_code
+
+
+def _inserted(raw: bytes, at: int, new: bytes, end: int | None = None) -> bytes:
+    """Put `new` in the place of what is between `at` and `end`; copy the rest but once."""
+    return b"".join((raw[:at], new, memoryview(raw)[at if end is None else end :]))
 
 
 def entry_point(code: CodeType) -> int:
@@ -260,27 +286,90 @@ def _shift_handlers(table: bytes, at: int, size: int) -> bytes:
 
     Since 3.12 a generator's whole body is in such a handler, which turns `StopIteration` into
     `RuntimeError`. An entry is a start, a length, a target and a depth, as varints, the numbers
-    in code units. A long body may have hundreds of entries, so small numbers take no calls.
+    in code units. Entries are in the order of their starts, and handlers stand in the body.
     """
-    shifted = bytearray()
-    field = number = start = 0
-    for byte in table:
-        number = number << 6 | byte & _SIX_BITS
-        if byte & 0x40:
-            continue
-        if field == _LENGTH:
-            number += size if start < at <= start + number else 0
-        elif field != _DEPTH:
-            start = number if field == _START else start
-            number += size if number >= at else 0
-        flag = 0x80 if field == _START else 0
-        if number <= _SIX_BITS:
-            shifted.append(number | flag)
-        else:
-            first, *others = _varint_big_endian(number)
-            shifted += bytes((first | flag, *others))
-        field, number = (field + 1) % 4, 0
-    return bytes(shifted)
+    before, position = b"", 0
+    while position < len(table):
+        entry, end = _read_entry(table, position)
+        if entry[0] >= at:
+            break
+        before += _around(entry, at, size)
+        position = end
+    return before + _moved(table[position:], size)
+
+
+def _read_entry(table: bytes, position: int) -> tuple[list[int], int]:
+    """Return the four numbers of an entry, and where the next one begins."""
+    numbers = [0]
+    while len(numbers) <= _ENTRY_NUMBERS:
+        byte = table[position]
+        numbers[-1] = numbers[-1] << 6 | byte & _SIX_BITS
+        if not byte & _MORE:
+            numbers.append(0)
+        position += 1
+    return numbers[:_ENTRY_NUMBERS], position
+
+
+def _around(entry: list[int], at: int, size: int) -> bytes:
+    start, length, target, depth = entry
+    length += size if at <= start + length else 0
+    target += size if target >= at else 0
+    head, *others = b"".join(map(_varint_big_endian, (start, length, target, depth)))
+    return bytes((head | _FIRST, *others))
+
+
+def _moved(table: bytes, size: int) -> bytes:
+    """Add `size` to the start and the target of every entry."""
+    while table and size > 0:
+        table = _moved_a_little(table, min(size, _SIX_BITS))
+        size -= _SIX_BITS
+    return table
+
+
+def _moved_a_little(table: bytes, size: int) -> bytes:
+    """Add what fits one digit to the start and the target of every entry.
+
+    A long body may have hundreds of entries, so all are added to at once, as one large number
+    with a byte for each digit: to their last digits first, then, as with pen and paper, to those
+    before them what is carried.
+    """
+    count = len(table)
+    every = int.from_bytes(b"\1" * count, "big")
+    lasts = int.from_bytes(table.translate(_IS_LAST), "big")
+    firsts = lasts >> 8 | 1 << 8 * (count - 1)
+    whole = int.from_bytes(table, "big")
+    digits = (whole & every * _SIX_BITS) + _every_other(lasts, count) * size
+    longer = 0
+    while carry := digits >> 6 & every:
+        out = carry & firsts
+        longer |= out
+        digits += (carry ^ out) << 8
+        digits -= carry << 6
+    flags = whole & every * (_FIRST | _MORE)
+    return _lengthened(bytearray((digits | flags).to_bytes(count, "big")), longer)
+
+
+def _every_other(marks: int, count: int) -> int:
+    """Return the first, third, fifth ... of the bytes that are 1: of start, target, start ..."""
+    odd, distance = marks, 8
+    while distance < 8 * count:
+        odd ^= odd >> distance
+        distance *= 2
+    return marks & odd
+
+
+def _lengthened(table: bytearray, marks: int) -> bytes:
+    """Put a digit, which is 1, before the numbers that begin where `marks` has a 1."""
+    size = len(table)
+    while marks:
+        mark = marks & -marks
+        place = size - mark.bit_length() // 8 - 1
+        table[place : place + 1] = (
+            table[place] & _FIRST | _MORE | 1,
+            table[place] & ~_FIRST,
+        )
+        marks ^= mark
+    return bytes(table)
 
 
 def _varint_big_endian(number: int) -> bytes:
@@ -308,10 +397,10 @@ def _shift_lines(table: bytes, at: int, size: int) -> bytes:
             kept = at - covered
             split = _resized(table[position:end], kept)
             rest = _same_line(table[position:end], length - kept)
-            return table[:position] + split + _entries(size) + rest + table[end:]
+            return _inserted(table, position, split + _entries(size) + rest, end)
         covered += length
         position = end
-    return table[:position] + _entries(size) + table[position:]
+    return _inserted(table, position, _entries(size))
 
 
 def _end_of_entry(table: bytes, position: int) -> int:

@@ -48,8 +48,10 @@ class _Subject:
     def __init__(self, flag: int | None) -> None:
         self.flag = flag
 
-    def _mergeparam_resolve(self, *asked: object) -> tuple[object, ...]:
+    def _mergeparam_neither(self, *asked: object) -> tuple[object, ...]:
         return asked
+
+    _mergeparam_both = _mergeparam_neither
 
 
 def _probe_is_right() -> bool:
@@ -63,7 +65,7 @@ def _probe_is_right() -> bool:
     except Exception:  # noqa: BLE001 - however it fails, the wrapper serves
         return False
     merged = (
-        (None, (None, "probe", None, "flag")),
+        (None, (None, "probe", "flag")),
         (None, 6),
         (5, 5),
         (5, (6, "probe", 5, "flag")),

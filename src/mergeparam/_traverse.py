@@ -12,7 +12,7 @@ from mergeparam._introspect import call_methods, unset_params
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CLOSED = (
+_CLOSED: tuple[type, ...] = (
     str,
     bytes,
     bytearray,

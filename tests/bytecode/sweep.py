@@ -26,8 +26,9 @@ import zlib
 import attrs
 
 from mergeparam import UNSET, Param
+from mergeparam._generate import signature_source
 from mergeparam._parameters import read_parameters
-from mergeparam._prologue import make_merges, merge_source, signature_source
+from mergeparam._prologue import make_merges, merge_source
 from mergeparam._spec import POLICIES
 from mergeparam._splice import splice
 

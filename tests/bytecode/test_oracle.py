@@ -200,7 +200,7 @@ TARGETS = {
     "uses the names of the merge": """
         def target(self, x, d=None):
             self.e = self.d = self.inner.d = self.d(self.e)
-            return self._mergeparam_resolve(None, "d", "e", True, x)
+            return self._mergeparam_both(None, "d", "e", True, x)
         """,
     "imports and globals": """
         def target(self, x, d=None):

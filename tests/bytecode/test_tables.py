@@ -304,7 +304,7 @@ def spliced(source, *params):
 
 def test_old_names_are_used_again():
     """Names that the target has already are not added."""
-    code, new, _ = spliced("def f(self, d): return self.d._mergeparam_resolve\n", Param("d"))
+    code, new, _ = spliced("def f(self, d): return self.d._mergeparam_both._mergeparam_neither\n", Param("d"))
 
     assert code.co_names == new.co_names
 
@@ -318,9 +318,9 @@ def test_names_at_the_limits_of_a_byte(number):
     prefixed = any(item.opcode == EXTENDED_ARG for item in shown)
     shift = int(LOAD_ATTR in _splice.SHIFTED)
 
-    assert {"d", "_mergeparam_resolve"} == set(read)
-    assert prefixed == ((number + 1) << shift > 255)
-    assert number + 2 == len(new.co_names)
+    assert {"d", "_mergeparam_neither", "_mergeparam_both"} == set(read)
+    assert prefixed == ((number + 2) << shift > 255)
+    assert number + 3 == len(new.co_names)
 
 
 def test_constants_are_shared_among_the_merges():
@@ -372,7 +372,7 @@ def test_template_with_operands_over_a_byte():
     jumps = [item.argval for item in shown if item.opcode in _splice._JUMPS]
 
     assert names == read[:300]
-    assert {*names, "_mergeparam_resolve"} == {*new.co_names}
+    assert {*names, "_mergeparam_neither", "_mergeparam_both"} == {*new.co_names}
     assert all(shown[0].offset < target <= shown[-1].offset + 2 for target in jumps)
 
 

@@ -139,8 +139,8 @@ def test_bytecode(layers, capsys):
     assert "> marks the" in head
     assert "RESUME" in lines[0]
     assert lines[1 : len(marked) + 1] == marked
-    assert any("_mergeparam_resolve" in line for line in marked)
-    assert not any("_mergeparam_resolve" in line for line in lines[len(marked) + 1 :])
+    assert any("_mergeparam_neither" in line for line in marked)
+    assert not any("_mergeparam_neither" in line for line in lines[len(marked) + 1 :])
     assert lines[-1].rstrip().endswith(("RETURN_VALUE",))
 
 
@@ -149,7 +149,7 @@ def test_bytecode_of_a_wrapper(layers, capsys):
     _, out, _ = run(capsys, "layers:Outer.Inner", "--bytecode")
 
     assert "the merge is in a wrapper" in out
-    assert "_mergeparam_resolve" in out
+    assert "_mergeparam_neither" in out
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ def call(method, *args, **kwargs):
 METHODS = ("__call__", "cells", "generator")
 NEITHER = (
     "neither place: self.flag is None and the call gave None. Set it in one of them: "
-    "Layer(..., flag=...), or flag=... in the call."
+    "Layer(..., flag=...), or flag=... in the call; or provide it to all calls inside "
+    "`with provide(flag=...):`."
 )
 BOTH = (
     "both places: self.flag is True and the call gave 7. Set it in one of them: "

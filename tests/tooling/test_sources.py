@@ -195,7 +195,7 @@ def test_a_spliced_method_is_wrapped_in_nothing(spliced, method):
 
 
 def holds_merge(function):
-    return "_mergeparam_resolve" in function.__code__.co_names
+    return "_mergeparam_neither" in function.__code__.co_names
 
 
 @pytest.mark.parametrize("part", PARTS)

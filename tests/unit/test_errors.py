@@ -26,7 +26,8 @@ def test_missing_message():
 
     expected = (
         "Dropout.__call__(): 'flag' is set in neither place: self.flag is None and the call gave "
-        "None. Set it in one of them: Dropout(..., flag=...), or flag=... in the call."
+        "None. Set it in one of them: Dropout(..., flag=...), or flag=... in the call; or provide "
+        "it to all calls inside `with provide(flag=...):`."
     )
     assert expected == str(error)
 

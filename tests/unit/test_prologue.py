@@ -3,12 +3,12 @@
 import pytest
 
 from mergeparam import UNSET, Param
+from mergeparam._generate import signature_source
 from mergeparam._parameters import read_parameters
 from mergeparam._prologue import (
     fresh_name,
     make_merges,
     merge_source,
-    signature_source,
     unset_attributes,
 )
 
@@ -19,9 +19,9 @@ GOLDEN = {
 if flag is None:
     flag = self.flag
     if flag is None:
-        flag = self._mergeparam_resolve(flag, 'K', flag, 'flag')
+        flag = self._mergeparam_neither(flag, 'K', 'flag')
 elif self.flag is not None:
-    flag = self._mergeparam_resolve(flag, 'K', self.flag, 'flag')
+    flag = self._mergeparam_both(flag, 'K', self.flag, 'flag')
 """,
     ),
     "raise_if_different": (
@@ -30,9 +30,9 @@ elif self.flag is not None:
 if flag is None:
     flag = self.flag
     if flag is None:
-        flag = self._mergeparam_resolve(flag, 'K', flag, 'flag')
+        flag = self._mergeparam_neither(flag, 'K', 'flag')
 elif None is not self.flag is not flag:
-    flag = self._mergeparam_resolve(flag, 'K', self.flag, 'flag')
+    flag = self._mergeparam_both(flag, 'K', self.flag, 'flag')
 """,
     ),
     "use_call": (
@@ -41,7 +41,7 @@ elif None is not self.flag is not flag:
 if flag is None:
     flag = self.flag
     if flag is None:
-        flag = self._mergeparam_resolve(flag, 'K', flag, 'flag')
+        flag = self._mergeparam_neither(flag, 'K', 'flag')
 """,
     ),
     "use_attribute": (
@@ -50,7 +50,7 @@ if flag is None:
 match self.flag:
     case None:
         if flag is None:
-            flag = self._mergeparam_resolve(flag, 'K', flag, 'flag')
+            flag = self._mergeparam_neither(flag, 'K', 'flag')
     case flag:
         pass
 """,
@@ -61,9 +61,9 @@ match self.flag:
 if self._mergeparam_unset is flag:
     flag = self.flag
     if self._mergeparam_unset is flag:
-        flag = self._mergeparam_resolve(flag, 'K', flag, 'flag')
+        flag = self._mergeparam_neither(flag, 'K', 'flag')
 else:
-    flag = self._mergeparam_resolve(flag, 'K', self.flag, 'flag')
+    flag = self._mergeparam_both(flag, 'K', self.flag, 'flag')
 """,
     ),
     "dotted, and a literal unset": (
@@ -72,9 +72,9 @@ else:
 if flag is ...:
     flag = self.wrapped.inner
     if flag is ...:
-        flag = self._mergeparam_resolve(flag, 'K', flag, 'flag')
+        flag = self._mergeparam_neither(flag, 'K', 'flag')
 elif self.wrapped.inner is not ...:
-    flag = self._mergeparam_resolve(flag, 'K', self.wrapped.inner, 'flag')
+    flag = self._mergeparam_both(flag, 'K', self.wrapped.inner, 'flag')
 """,
     ),
 }

@@ -12,6 +12,7 @@ from mergeparam import (
     Param,
     merge_param,
     mergeable,
+    provide,
 )
 
 
@@ -32,8 +33,8 @@ def test_none_as_a_value():
     assert None is merge_param("mask", None, UNSET, unset=UNSET)
 
 
-def test_slow_path_settles_all_four():
-    """The method that the merge calls gives the right answer for every pair."""
+def test_slow_paths_settle_all():
+    """The methods that the merge calls give the right answer for every pair."""
 
     @mergeable(Param("flag", on_conflict="use_attribute"))
     class Layer:
@@ -42,13 +43,14 @@ def test_slow_path_settles_all_four():
         def __call__(self, *, flag=MERGED): ...
 
     (method,) = Layer.__mergeable__.methods
-    resolve = Layer()._mergeparam_resolve
+    neither, both = Layer()._mergeparam_neither, Layer()._mergeparam_both
 
-    assert 1 == resolve(1, method.key.text, None, "flag")
-    assert 2 == resolve(None, method.key.text, 2, "flag")
-    assert 2 == resolve(1, method.key.text, 2, "flag")
+    assert 1 == both(1, method.key.text, None, "flag")
+    assert 2 == both(1, method.key.text, 2, "flag")
     with pytest.raises(MissingParamError):
-        resolve(None, method.key.text, None, "flag")
+        neither(None, method.key.text, "flag")
+    with provide(flag=3):
+        assert 3 == neither(None, method.key.text, "flag")
 
 
 def test_method_of_a_stranger():

@@ -4,23 +4,75 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    Children = Callable[[object], Iterable[tuple[str, object]]]
+    from mergeparam._provide import Scope, provide
+    from mergeparam._report import Situation
 
-_ADAPTERS = {"jax": "mergeparam._frameworks._jax", "torch": "mergeparam._frameworks._torch"}
-_adapted: set[str] = set()
+    Children = Callable[[object], Iterable[tuple[str, object]]]
+    Finisher = Callable[[type], None]
+    Hint = Callable[[Situation], str | None]
+
+
+class Follower(Protocol):
+    """What a framework that caches traces has to know of provided values."""
+
+    def opening(self, scope: Scope) -> None:
+        """Hear of a scope that is about to open."""
+
+    def closed(self, scope: Scope | None, owner: provide, left: Scope) -> None:
+        """Hear that a scope has closed, and which one is left.
+
+        There is none where the owner closes it in another context than it was opened in.
+        """
+
+    def reading(self, scope: Scope, name: str) -> None:
+        """Refuse to let a value be read that could go into a trace and be stale there."""
+
+
+_ADAPTERS = {"jax": ("_jax", "_jax_scope"), "flax.linen": ("_linen",), "torch": ("_torch",)}
+_waiting = set(_ADAPTERS)
+
+
+class _Seen:
+    """How many modules there were when frameworks were last looked for among them."""
+
+    modules: ClassVar[int] = 0
+
+
 
 children: list[Children] = []
 """How frameworks hold the parts of a model: functions that yield steps of a path and objects."""
 
+finishers: list[Finisher] = []
+"""What frameworks do to a class that has just been merged."""
+
+followers: list[Follower] = []
+"""The frameworks that follow what is provided."""
+
+tracing: list[Callable[[], bool]] = []
+"""Whether a framework is tracing the Python code that asks."""
+
+missing_hints: list[Hint] = []
+conflict_hints: list[Hint] = []
+"""What a framework may have done to an argument, for the errors of a call."""
+
+
+def has_news() -> bool:
+    """Whether anything was imported since `adapt` looked; a count is enough, and quick."""
+    return len(sys.modules) != _Seen.modules
+
 
 def adapt() -> None:
     """Meet the needs of every framework that has been imported since the last time."""
-    for framework, adapter in _ADAPTERS.items():
-        if framework in sys.modules and framework not in _adapted:
-            importlib.import_module(adapter)
-            _adapted.add(framework)
+    if not has_news():
+        return
+    for framework in [*_waiting]:
+        if framework in sys.modules:
+            for adapter in _ADAPTERS[framework]:
+                importlib.import_module(f"{__name__}.{adapter}")
+            _waiting.discard(framework)
+    _Seen.modules = len(sys.modules)

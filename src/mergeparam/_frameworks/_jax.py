@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import jax
 
 from mergeparam import _frameworks
-from mergeparam._sentinels import UnsetType
+from mergeparam._sentinels import UNSET, UnsetType
 
 
 def _children(obj: object) -> Iterator[tuple[str, object]]:
@@ -21,5 +21,8 @@ def _children(obj: object) -> Iterator[tuple[str, object]]:
         yield from ((jax.tree_util.keystr(path), child) for path, child in found if path)
 
 
-jax.tree_util.register_static(UnsetType)
+if jax.tree_util.tree_leaves(UNSET):  # nobody has registered it yet
+    jax.tree_util.register_pytree_node(
+        UnsetType, lambda unset: ((), unset), lambda unset, _: unset
+    )
 _frameworks.children.append(_children)

@@ -1,0 +1,118 @@
+"""`provide=True`: the merge, and then the body inside a scope of the merged values.
+
+The generated code takes the place of the body's, inside whatever a framework has put around the
+method; the body becomes a method of its own. Since it may take the place of another function's
+code, it knows no name but those of the parameters.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mergeparam._generate import arguments_source, build_like, function_source
+from mergeparam._parameters import read_parameters
+from mergeparam._prologue import attribute_of, fresh_name
+from mergeparam._provide import provide
+from mergeparam._steps import AsyncGeneratorSteps, CoroutineSteps, steps
+
+if TYPE_CHECKING:
+    from types import CodeType, FunctionType
+
+    from mergeparam._spec import Param
+
+_BODY = "_mergeparam_body"
+
+
+class _Kind(NamedTuple):
+    """How the methods of one kind are enclosed.
+
+    `helper` is what the class holds for them, under the name `attribute`.
+    """
+
+    attribute: str
+    helper: Any
+    keyword: str
+    tail: str
+
+
+_PLAIN = _Kind(
+    "_mergeparam_provide",
+    provide,
+    "def",
+    "with {helper}({keywords}):\n    return {call}\n",
+)
+_GENERATOR = _Kind(
+    "_mergeparam_steps",
+    staticmethod(steps),
+    "def",
+    "return (yield from {helper}({call}, {values}))\n",
+)
+_COROUTINE = _Kind(
+    "_mergeparam_coroutine_steps",
+    CoroutineSteps,
+    "async def",
+    "return await {helper}({call}, {values})\n",
+)
+_ASYNC_GENERATOR = _Kind(
+    "_mergeparam_async_generator_steps",
+    AsyncGeneratorSteps,
+    "async def",
+    """\
+{steps} = {helper}({call}, {values})
+{sent} = None
+await {steps}.send(None)
+while {steps}.running:
+    try:
+        {sent} = yield {steps}.value
+    except:
+        if await {steps}.throw():
+            raise
+    else:
+        await {steps}.send({sent})
+""",
+)
+
+
+def enclose(
+    function: FunctionType, key: str, receiver: str, params: tuple[Param, ...], merge: str
+) -> CodeType:
+    """Return code for `function` that merges, and then runs the body in a scope."""
+    parameters = read_parameters(function.__code__)
+    kind = _kind(function)
+    names = {wish: fresh_name(wish, parameters.all) for wish in ("steps", "sent")}
+    tail = kind.tail.format(
+        helper=f"{receiver}.{kind.attribute}",
+        call=f"{receiver}.{body_attribute(key)}({arguments_source(parameters)})",
+        keywords=", ".join(f"{param.name}={param.name}" for param in params),
+        values="{" + ", ".join(f"{param.name!r}: {param.name}" for param in params) + "}",
+        **names,
+    )
+    free = function.__code__.co_freevars
+    mention = f"if False: ({', '.join(free)},)\n" if free else ""
+    source = function_source(kind.keyword, parameters, merge + mention + tail)
+    code = build_like(function, source, {}, shared=free).__code__
+    return code.replace(
+        co_name=function.__code__.co_name,
+        co_qualname=function.__code__.co_qualname,
+        co_flags=code.co_flags | function.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE,
+    )
+
+
+def helper_attribute(function: FunctionType) -> tuple[str, object]:
+    """Return a name, and the object that the class has to hold under it for the code."""
+    kind = _kind(function)
+    return kind.attribute, kind.helper
+
+
+def body_attribute(key: str) -> str:
+    """Return the name under which the class has to hold the body."""
+    return attribute_of(_BODY, key)
+
+
+def _kind(function: FunctionType) -> _Kind:
+    if inspect.isasyncgenfunction(function):
+        return _ASYNC_GENERATOR
+    if inspect.iscoroutinefunction(function):
+        return _COROUTINE
+    return _GENERATOR if inspect.isgeneratorfunction(function) else _PLAIN
