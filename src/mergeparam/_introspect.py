@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import typing
 from typing import TYPE_CHECKING, Any
 
 from mergeparam._locate import locate
@@ -11,6 +12,7 @@ from mergeparam._placement import POSITIONAL, place_parameters
 from mergeparam._provide import is_provided, provided
 from mergeparam._resolve import declared_default
 from mergeparam._signature import read_signature
+from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
     import inspect
@@ -24,7 +26,7 @@ def merged_params(target: object, method: str = "__call__") -> tuple[Param, ...]
     """Return how the parameters of a method are merged.
 
     Args:
-        target: a class or an instance.
+        target: a class, subscripted (`Layer[int]`) or not, or an instance.
         method: the method's name.
 
     Returns:
@@ -76,7 +78,7 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     """
     cls = _class_of(target)
     signature = _without_receiver(read_signature(locate(cls, method).chain[0]))
-    if isinstance(target, type):
+    if _named_class(target) is not None:
         return signature
     params = {param.name: param for param in merged_params(cls, method)}
     gone = {name for name, param in params.items() if _raises_if_given(target, param)}
@@ -95,6 +97,9 @@ def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
         The names of the parameters that the constructor has not set, that nothing is provided
         to where this is called, and that have no default, in the order of the signature.
 
+    Raises:
+        TypeError: `obj` is a merged class.
+
     >>> from mergeparam import MERGED, mergeable, unset_params
     >>> @mergeable("deterministic")
     ... class Dropout:
@@ -104,6 +109,7 @@ def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
     >>> unset_params(Dropout()), unset_params(Dropout(deterministic=True))
     (('deterministic',), ())
     """
+    check_instance("unset_params", obj)
     return tuple(param.name for param in merged_params(obj, method) if _is_needed(obj, param))
 
 
@@ -156,7 +162,24 @@ def merged_methods(cls: type) -> tuple[str, ...]:
 
 
 def _class_of(target: object) -> type:
-    return target if isinstance(target, type) else type(target)
+    return _named_class(target) or type(target)
+
+
+def _named_class(target: object) -> type | None:
+    """Return the class where one is given, subscripted (`Layer[int]`) or not."""
+    cls = typing.get_origin(target) or target
+    return cls if isinstance(cls, type) else None
+
+
+def check_instance(question: str, obj: object) -> None:
+    """Refuse a merged class where an instance is asked for: it has no attributes yet."""
+    cls = _named_class(obj)
+    if cls is not None and merged_methods(cls):
+        msg = (
+            f"{question} asks what an instance holds, and {shorten(obj)} is a class. "
+            f"Give an instance; merged_params tells what is merged in a class."
+        )
+        raise TypeError(msg)
 
 
 def _raises_if_given(obj: object, param: Param) -> bool:

@@ -83,7 +83,7 @@ def _offsets(raw: bytes, unit: bytes) -> Iterator[int]:
 def _loads_before(raw: bytes, at: int, slot: int | None) -> bool:
     """Whether the instruction before this place may load the local in that slot."""
     at -= 2
-    while raw[at] == EXTENDED_ARG:
+    while raw[at] in (EXTENDED_ARG, OP["COPY"]):
         at -= 2
     # A pair of locals has four bits for each, the last one in the low bits.
     return raw[at] in LOADS_OF_LOCALS and (slot is None or (raw[at + 1] ^ slot) & 15 == 0)
@@ -95,7 +95,8 @@ def _lines_in(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:
     for instruction in dis.get_instructions(code):
         if instruction.positions is not None and instruction.positions.lineno is not None:
             line = instruction.positions.lineno
-        if instruction.opcode == EXTENDED_ARG:
+        # A copy stands before the attribute in `self.flag += 1`.
+        if instruction.opcode in (EXTENDED_ARG, OP["COPY"]):
             continue
         if _loads(instruction, receiver):
             progress = 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
+from mergeparam._sentinels import MergedType
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -45,6 +46,15 @@ def _check_policy(param: Param, _: object, value: object) -> None:
         raise MergeDefinitionError(msg)
 
 
+def _check_unset(param: Param, _: object, value: object) -> None:
+    if isinstance(value, MergedType):
+        msg = (
+            f"Param({param.name!r}, unset=MERGED) names the default that parameters are written "
+            f"with. Leave unset out, or write unset=UNSET where None is a value."
+        )
+        raise MergeDefinitionError(msg)
+
+
 def _check_default(param: Param, _: object, value: object) -> None:
     if value is param.unset:
         msg = (
@@ -80,7 +90,7 @@ class Param:
 
     Raises:
         MergeDefinitionError: a name that is no identifier, a path that is none, an unknown
-            policy, a default that is the `unset` object.
+            policy, a default that is the `unset` object, `MERGED` for `unset`.
 
     Two specifications are equal when their objects are the same: `unset` and `default` are
     compared by identity, because arrays do not compare to one truth.
@@ -109,7 +119,7 @@ class Param:
         converter=attrs.Converter(_path_or_name, takes_self=True),  # type: ignore[misc, call-overload]  # mypy's plugin knows plain functions only
         validator=_check_path,
     )
-    unset: object = attrs.field(default=None, kw_only=True, eq=id)
+    unset: object = attrs.field(default=None, kw_only=True, eq=id, validator=_check_unset)
     on_conflict: OnConflict = attrs.field(default="raise", kw_only=True, validator=_check_policy)
     default: Any = attrs.field(
         # attrs reads default=NOTHING as "has no default".

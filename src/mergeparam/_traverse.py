@@ -7,7 +7,7 @@ import types
 from typing import TYPE_CHECKING, NamedTuple
 
 from mergeparam import _frameworks
-from mergeparam._introspect import call_methods, unset_params
+from mergeparam._introspect import call_methods, check_instance, unset_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,9 @@ def find_unset(model: object) -> list[Unset]:
         `(path, obj, names)` for each, the nearest first. The path is what one would write behind
         the model to get the object: `.blocks[3].dropout`; it is empty for the model itself.
 
+    Raises:
+        TypeError: `model` is a merged class.
+
     >>> from mergeparam import MERGED, find_unset, mergeable
     >>> @mergeable("deterministic")
     ... class Dropout:
@@ -65,6 +68,7 @@ def find_unset(model: object) -> list[Unset]:
     >>> [(path, names) for path, _, names in find_unset(Model())]
     [('.blocks[1]', ('deterministic',))]
     """
+    check_instance("find_unset", model)
     _frameworks.adapt()
     found = []
     for path, obj in _walk(model):

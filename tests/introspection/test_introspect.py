@@ -3,6 +3,7 @@
 import functools
 import inspect
 import sys
+import typing
 
 import attrs
 import pytest
@@ -12,6 +13,7 @@ from mergeparam import (
     UNSET,
     MergeDefinitionError,
     Param,
+    find_unset,
     mergeable,
     merged_params,
     merged_signature,
@@ -218,6 +220,27 @@ def test_unset_params(layer):
     assert ("mode", "flag") == unset_params(layer())
     assert ("mode",) == unset_params(layer(flag=False))
     assert () == unset_params(layer(flag=0, mode=""))
+
+
+@pytest.mark.parametrize("question", [unset_params, find_unset])
+def test_class_instead_of_an_instance(layer, question):
+    """A merged class has no attributes to look at, so the question makes no sense."""
+    with pytest.raises(TypeError, match="asks what an instance holds.*Give an instance"):
+        question(layer)
+
+
+def test_subscripted_class(inject):
+    """A generic class answers with its parameters in brackets, too."""
+    item = typing.TypeVar("item")
+
+    @mergeable("flag")
+    class Layer(typing.Generic[item]):
+        flag = None
+
+        def __call__(self, x, *, flag=MERGED): ...
+
+    assert merged_params(Layer) == merged_params(Layer[int])
+    assert merged_signature(Layer) == merged_signature(Layer[int])
 
 
 def test_default_that_may_say_still_missing(inject):

@@ -35,6 +35,19 @@ def test_read_in_the_body():
     assert [1, 5] == lines_of_warnings("flag", cls=Layer)
 
 
+def test_change_of_the_attribute():
+    """To add to the attribute is to read it; to set it is not."""
+
+    class Layer:
+        flag = None
+
+        def __call__(self, x, *, flag=MERGED):
+            self.flag = 1
+            self.flag += x
+
+    assert [2] == lines_of_warnings("flag", cls=Layer)
+
+
 def test_read_in_a_closure():
     """A closure and a comprehension that read it are found too."""
 

@@ -8,7 +8,7 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from mergeparam import UNSET, MergeDefinitionError, Param
+from mergeparam import MERGED, UNSET, MergeDefinitionError, Param
 
 
 def test_normal_form():
@@ -28,6 +28,7 @@ def test_normal_form():
         ({"name": "x", "attribute": ""}, "no path"),
         ({"name": "x", "attribute": 3}, "no path"),
         ({"name": "x", "on_conflict": "explode"}, "no policy.*'use_call'"),
+        ({"name": "x", "unset": MERGED}, "unset=MERGED.*write unset=UNSET"),
         ({"name": "x", "default": None}, "not set.*unset=UNSET"),
         ({"name": "x", "default": UNSET, "unset": UNSET}, "not set"),
     ],
