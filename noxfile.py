@@ -9,7 +9,16 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 FIRST = PYTHONS[0]
 TORCH = "torch==2.13.0+cpu"
 
-nox.options.sessions = ["tests", "frameworks", "coverage", "sweep", "lint", "example"]
+nox.options.sessions = [
+    "tests",
+    "frameworks",
+    "coverage",
+    "sweep",
+    "lint",
+    "typing",
+    "packaging",
+    "example",
+]
 nox.options.error_on_missing_interpreters = False
 
 
@@ -54,6 +63,20 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+
+
+@nox.session(python=FIRST)
+def typing(session: nox.Session) -> None:
+    """Check what type checkers say of the package that is installed."""
+    session.install(".[typing]")
+    session.run("pytest", "tests/typing", *session.posargs)
+
+
+@nox.session(python=FIRST)
+def packaging(session: nox.Session) -> None:
+    """Check what is built, and run the core of the suite against the wheel alone."""
+    session.install("-e", ".[packaging,test]")
+    session.run("pytest", "tests/packaging", *session.posargs)
 
 
 @nox.session(python=FIRST)

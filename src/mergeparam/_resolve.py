@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
 
@@ -13,14 +13,28 @@ from mergeparam._report import Situation, conflict_error, missing_error
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
+    import enum
+
+    from mergeparam._sentinels import UnsetType
     from mergeparam._spec import MergedMethod, Param
 
 T = TypeVar("T")
+E = TypeVar("E", bound="enum.Enum")
 
 
+@overload
 def merge_param(
-    name: str, attribute_value: T | None, call_value: T | None, *, unset: object = None
-) -> T:
+    name: str, attribute_value: T | None, call_value: T | None, *, unset: None = None
+) -> T: ...
+@overload
+def merge_param(
+    name: str, attribute_value: UnsetType | T, call_value: UnsetType | T, *, unset: UnsetType
+) -> T: ...
+@overload
+def merge_param(name: str, attribute_value: E | T, call_value: E | T, *, unset: E) -> T: ...
+@overload
+def merge_param(name: str, attribute_value: T, call_value: T, *, unset: object) -> T: ...
+def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: object = None) -> Any:
     """Return the one of two values that is set: the merge by hand.
 
     A drop-in for `flax.linen.merge_param`, which introduced the idea (google/flax PR #683, with
@@ -51,10 +65,10 @@ def merge_param(
     if call_value is unset:
         if attribute_value is unset:
             raise missing_error(Situation(name, attribute_value, call_value))
-        return attribute_value  # type: ignore[return-value]  # what is set is no None
+        return attribute_value
     if attribute_value is not unset:
         raise conflict_error(Situation(name, attribute_value, call_value))
-    return call_value  # type: ignore[return-value]  # what is set is no None
+    return call_value
 
 
 def resolve_neither(self: object, unset: Any, key: str, name: str) -> Any:  # noqa: ANN401 - values are any object

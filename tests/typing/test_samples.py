@@ -1,0 +1,84 @@
+"""Four type checkers say of the samples what the comments in them expect.
+
+`# error` expects that a checker refuses the line, `# revealed: bool` that `reveal_type` in it
+tells this type. With names in brackets, such as `# error[mypy, ty]`, this holds for these checkers
+only, and comes before what is said for all. Of any other line a checker has nothing to say.
+"""
+
+import re
+import shutil
+import tokenize
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from checkers import CHECKERS, plain
+
+SAMPLES = Path(__file__).parent / "samples"
+COMMENT = re.compile(r"# (?P<kind>error|revealed)(?:\[(?P<names>[^\]]+)\])?(?:: (?P<type>[^#]+))?")
+
+
+@pytest.fixture(scope="module", params=CHECKERS, ids=lambda checker: checker.name)
+def checker(request):
+    """Give each checker that is installed."""
+    pytest.importorskip(request.param.name, reason=f"{request.param.name} is not installed")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def found(checker, tmp_path_factory):
+    """Run the checker once, where it finds nothing of the repository; return what it says."""
+    folder = shutil.copytree(SAMPLES, tmp_path_factory.mktemp(checker.name) / "samples")
+    said = defaultdict(set)
+    for file, line, text in checker.check(folder):
+        said[file].add((line, text))
+    return said
+
+
+def expected_lines(source, name):
+    """Return what the comments of a source expect of the checker of this name, by line."""
+    comments = [
+        (token.start[0], token.string)
+        for token in tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__)
+        if token.type == tokenize.COMMENT
+    ]
+    expected = {(line, expected_text(comment, name)) for line, comment in comments}
+    return {(line, text) for line, text in expected if text}
+
+
+def expected_text(comment, name):
+    """Return what a comment expects of a checker: the words for it alone, else those for all."""
+    for_all = for_it = None
+    for match in COMMENT.finditer(comment):
+        text = "error" if match["kind"] == "error" else f"revealed: {plain(match['type'].strip())}"
+        if match["names"] is None:
+            for_all = text
+        elif name in match["names"].split(", "):
+            for_it = text
+    return for_it or for_all
+
+
+@pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.glob("*.py")))
+def test_sample(checker, found, sample):
+    """The checker says what is expected of every line, and no more."""
+    expected = expected_lines((SAMPLES / sample).read_text(), checker.name)
+
+    assert expected == found[sample]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("f()  # error", "error"),
+        ("f()  # error[ty, mypy]", "error"),
+        ("f()  # error[ty]", None),
+        ("f()  # revealed: b.B | a.A[c.C]", "revealed: B | A[C]"),
+        ("f()  # revealed: b.B | a.A  # revealed[ty]: C", "revealed: A | B"),
+        ("f()  # revealed: A  # revealed[mypy]: B", "revealed: B"),
+        ("f()  # an error", None),
+        ("'# error'", None),
+    ],
+)
+def test_comments(line, expected):
+    """A comment is read for all checkers, or for those that it names."""
+    assert ({(2, expected)} if expected else set()) == expected_lines(f"\n{line}\n", "mypy")
