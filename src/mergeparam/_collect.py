@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -227,8 +228,18 @@ def _has_attribute(place: Located, name: str) -> bool:
     bases = place.cls.__mro__
     if any(name in _field_names(base) for base in bases):
         return True
-    is_held = any(name in base.__dict__ for base in bases) and name not in _init_only(place.cls)
+    is_held = any(name in base.__dict__ or name in _annotated(base) for base in bases)
+    is_held = is_held and name not in _init_only(place.cls)
     return is_held or any(_speaks_of(name, base, place) for base in bases)
+
+
+def _annotated(cls: type) -> dict[str, object]:
+    """Return what the class annotates, such as an attribute that its subclasses are to have."""
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - a module of 3.14, needed only here
+
+        return annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF)
+    return inspect.get_annotations(cls)
 
 
 def _field_names(cls: type) -> tuple[str, ...]:

@@ -90,13 +90,14 @@ def _unset_names(path: str, obj: object) -> tuple[str, ...]:
 def _walk(model: object) -> Iterator[tuple[str, object]]:
     """Yield every object once, by its shortest path."""
     waiting = collections.deque([("", model)])
+    closed = (*_CLOSED, *_frameworks.closed)
     # The objects themselves are kept: an id is only theirs while they live.
     seen = {id(model): model}
     while waiting:
         path, obj = waiting.popleft()
         yield path, obj
         for step, child in _children(obj):
-            if id(child) not in seen and not isinstance(child, _CLOSED):
+            if id(child) not in seen and not isinstance(child, closed):
                 seen[id(child)] = child
                 waiting.append((path + step, child))
 

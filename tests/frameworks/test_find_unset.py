@@ -2,7 +2,7 @@
 
 import pytest
 
-from mergeparam import MERGED, find_unset, mergeable
+from mergeparam import MERGED, _traverse, find_unset, mergeable
 
 
 def paths(model):
@@ -110,3 +110,32 @@ def test_pytree():
             return cls(parts)
 
     assert ["[1]"] == paths(Closed([3, Layer()]))
+
+
+def test_traced_values_are_no_parts():
+    """From a tracer one would come to all that has been traced, and to layers met on the way."""
+    jax = pytest.importorskip("jax", reason="jax is not installed")
+
+    @mergeable("flag")
+    class Layer:
+        flag = None
+
+        def __call__(self, *, flag=MERGED): ...
+
+    class Model:
+        def __init__(self, value):
+            self.layer = Layer()
+            self.value = value
+
+    seen = []
+
+    @jax.jit
+    def run(x):
+        model = Model(x * 2)
+        seen.extend(type(obj) for _, obj in _traverse._walk(model))
+        return paths(model)[0] == ".layer" and x
+
+    run(1.0)
+
+    assert {Model, Layer} <= set(seen)
+    assert not any(issubclass(kind, jax.core.Tracer) for kind in seen)

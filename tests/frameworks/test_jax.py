@@ -1,6 +1,8 @@
 """Plain JAX: merged objects and `UNSET` under its transformations."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
@@ -78,3 +80,66 @@ def test_tracers_that_cannot_be_compared():
     assert 6.0 == jax.jit(lambda x, g: Layer(g)(x, gain=g))(2.0, 3.0)
     with pytest.raises(ConflictingParamError):
         jax.jit(lambda x, g: Layer(g)(x, gain=g + 0))(2.0, 3.0)
+
+
+def run(script):
+    """Run a script in a fresh Python and return what it prints."""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+LAYER = """
+import dataclasses
+from mergeparam import MERGED, UNSET, Param, UnsetType, find_unset, mergeable
+
+@mergeable(Param("mask", unset=UNSET))
+@dataclasses.dataclass
+class Layer:
+    mask: object = UNSET
+
+    def __call__(self, x, *, mask=MERGED):
+        return x if mask is None else x * mask
+"""
+
+CALL = """
+import jax
+
+jax.tree_util.register_dataclass(Layer, data_fields=["mask"], meta_fields=[])
+call = jax.jit(lambda layer, x: layer(x, mask=None))
+"""
+
+
+def test_jax_is_imported_after_the_last_decorator():
+    """JAX refuses `UNSET` by name, until the next `@mergeable` or `find_unset`."""
+    script = f"""{LAYER}{CALL}
+try:
+    call(Layer(), 2.0)
+except TypeError as error:
+    print("UnsetType" in str(error))
+find_unset(Layer())
+print(float(call(Layer(), 2.0)))
+"""
+
+    assert ["True", "2.0"] == run(script)
+
+
+def test_users_have_registered_unset_themselves():
+    """`UNSET` may be a node already."""
+    script = f"""
+import jax
+from mergeparam import UnsetType
+
+jax.tree_util.register_static(UnsetType)
+{LAYER}{CALL}
+print(float(call(Layer(), 2.0)))
+"""
+
+    assert ["2.0"] == run(script)
+
+
+def test_jax_is_not_imported():
+    """A decorated class does not import JAX."""
+    script = f"{LAYER}\nimport sys\nfind_unset(Layer())\nprint('jax' in sys.modules)"
+
+    assert ["False"] == run(script)

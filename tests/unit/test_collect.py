@@ -334,3 +334,31 @@ def test_nothing_changes_on_error():
 
     assert before == dict(vars(Layer))
     assert MERGED is Layer.__call__.__kwdefaults__["flag"]
+
+
+def test_attribute_that_is_only_annotated(inject):
+    """A base may say what its subclasses are to have; an init-only name is not kept."""
+
+    class Declares:
+        flag: object
+
+    @mergeable("flag")
+    @dataclasses.dataclass
+    class Base(Declares):
+        rate: float = 0.5
+
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    @dataclasses.dataclass
+    class Child(Base):
+        flag: object = None
+
+    @dataclasses.dataclass
+    class Forgets:
+        flag: dataclasses.InitVar[object] = None
+
+        def __call__(self, *, flag=MERGED): ...
+
+    assert 3 == Child(flag=3)()
+    refuses("flag", match="Forgets has no attribute 'flag'", cls=Forgets)

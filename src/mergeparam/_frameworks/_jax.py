@@ -26,3 +26,5 @@ if jax.tree_util.tree_leaves(UNSET):  # nobody has registered it yet
         UnsetType, lambda unset: ((), unset), lambda unset, _: unset
     )
 _frameworks.children.append(_children)
+# From a tracer one comes to all that has been traced.
+_frameworks.closed += (jax.Array, jax.core.Tracer)
