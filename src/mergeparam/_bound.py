@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import keyword
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -17,7 +18,7 @@ from mergeparam._parameters import Parameters, read_defaults, read_parameters
 from mergeparam._prologue import fresh_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     Refuse = Callable[[str, object], None]
 
@@ -50,9 +51,28 @@ def strict_function(
         refuse: is called with a name and a value, where a call gives a bound name again; raises.
     """
     shape = _shape(function)
-    if shape is None or values.keys() & {*shape.parameters.positional_only}:
+    if shape is None or not _can_declare(shape.parameters, values, signature):
         return _handing_on(function, values, signature, refuse)
     return _with_parameters(function, values, shape, refuse)
+
+
+def _can_declare(
+    parameters: Parameters, values: dict[str, Any], signature: inspect.Signature | None
+) -> bool:
+    """Whether every bound name can be a parameter, in the place that it has for callers.
+
+    Only in a function that takes any name may a bound one be no parameter itself. If that has
+    wrapped another one, its signature may still have a place for the name.
+    """
+    undeclared = values.keys() - {*parameters.positional_or_keyword, *parameters.keyword_only}
+    taken = {*parameters.all, *_positions(signature, undeclared).values()}
+    return undeclared.isdisjoint(taken) and all(map(_is_plain, undeclared))
+
+
+def _is_plain(name: str) -> bool:
+    """Whether the compiler takes the name as it stands; it folds what is not ASCII."""
+    is_name = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+    return is_name and name != "__debug__"
 
 
 def _shape(function: Callable[..., Any]) -> _Shape | None:
@@ -90,13 +110,10 @@ def _with_parameters(
     function: Callable[..., Any], values: dict[str, Any], shape: _Shape, refuse: Refuse
 ) -> Callable[..., Any]:
     parameters = _open_parameters(shape.parameters, tuple(values))
-    taken = (*shape.parameters.all, *parameters.all)
-    moved = {*parameters.keyword_only} - {*shape.parameters.keyword_only} - values.keys()
-    required = [name for name in moved if name not in shape.defaults]
-    names = {
-        wish: fresh_name(wish, taken)
-        for wish in ("function", "free", "refuse", "miss", *(f"bound_{name}" for name in values))
-    }
+    known = {*shape.parameters.keyword_only, *shape.defaults, *values}
+    required = [name for name in parameters.keyword_only if name not in known]
+    wishes = ("function", "free", "refuse", "miss", *(f"bound_{name}" for name in values))
+    names = _fresh_names(wishes, (*shape.parameters.all, *parameters.all))
     call = _call(shape.parameters, {name: names[f"bound_{name}"] for name in values})
     lines = [
         *(_check(name, "is not", names["free"], names["refuse"]) for name in values),
@@ -109,6 +126,13 @@ def _with_parameters(
     _set_defaults(strict, parameters, shape.defaults | dict.fromkeys((*values, *required), _Free))
     strict.__name__ = strict.__qualname__ = getattr(function, "__qualname__", "function")
     return strict
+
+
+def _fresh_names(wishes: tuple[str, ...], taken: tuple[str, ...]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for wish in wishes:
+        names[wish] = fresh_name(wish, (*taken, *names.values()))
+    return names
 
 
 def _check(name: str, comparison: str, free: str, call: str) -> str:
@@ -155,7 +179,7 @@ def _open_parameters(parameters: Parameters, bound: tuple[str, ...]) -> Paramete
     behind = parameters.positional_or_keyword[end:]
     return parameters._replace(
         positional_or_keyword=parameters.positional_or_keyword[:end],
-        var_positional=fresh_name("others", parameters.all),
+        var_positional=fresh_name("others", parameters.all + undeclared),
         keyword_only=behind + parameters.keyword_only + undeclared,
     )
 
@@ -192,12 +216,12 @@ def _handing_on(
     return strict
 
 
-def _positions(signature: inspect.Signature | None, values: dict[str, Any]) -> dict[int, str]:
+def _positions(signature: inspect.Signature | None, names: Container[str]) -> dict[int, str]:
     if signature is None:
         return {}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return {
         index: name
         for index, (name, parameter) in enumerate(signature.parameters.items())
-        if name in values and parameter.kind is kind
+        if name in names and parameter.kind is kind
     }

@@ -11,13 +11,13 @@ import attrs
 
 from mergeparam._locate import Located, locate
 from mergeparam._lookup import merged_names
-from mergeparam._parameters import read_defaults
+from mergeparam._parameters import read_defaults, read_parameters
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import Param
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Target(NamedTuple):
@@ -25,6 +25,15 @@ class Target(NamedTuple):
 
     located: Located
     params: tuple[Param, ...]
+
+    @property
+    def remembered(self) -> frozenset[str]:
+        """The names whose default `MERGED` something around the method may have read before."""
+        if not self.located.is_wrapped:
+            return frozenset()
+        defaults = read_defaults(self.located.function())
+        names = (param.name for param in self.params)
+        return frozenset(name for name in names if defaults.get(name) is MERGED)
 
 
 def collect(
@@ -95,7 +104,8 @@ def _declared(place: Located, wanted: tuple[Param, ...]) -> tuple[Param, ...]:
         names = ", ".join(repr(param.name) for param in wanted)
         msg = (
             f"{place.place} has no parameter {names}{_catch_all(place)}. Declare it in the "
-            f"signature: def {place.method}(self, ..., *, {wanted[0].name}=MERGED)."
+            f"signature: def {place.method}(self, ..., *, {wanted[0].name}=MERGED)"
+            f"{_elsewhere(place, lambda name, _: name in mangled)}."
         )
         raise MergeDefinitionError(msg)
     return found
@@ -115,7 +125,8 @@ def _declared_with_sentinel(place: Located, candidates: list[str]) -> tuple[Para
         msg = (
             f"Bare @mergeable merges the parameters whose default is MERGED, and "
             f"{place.place} has none. Write def {place.method}(self, x, *, "
-            f"deterministic=MERGED), or name the parameters: @mergeable('deterministic')."
+            f"deterministic=MERGED), or name the parameters: @mergeable('deterministic')"
+            f"{_elsewhere(place, lambda _, default: default is MERGED)}."
         )
         raise MergeDefinitionError(msg)
     return found
@@ -139,6 +150,21 @@ def _names(target: Target, param: Param) -> bool:
     return any(name == declared.name for declared in target.params)
 
 
+def _elsewhere(place: Located, is_meant: Callable[[str, object], bool]) -> str:
+    """Name another method that has what is looked for, as PyTorch's modules do."""
+    for base in place.cls.__mro__:
+        for method, held in vars(base).items():
+            function = inspect.unwrap(held) if isinstance(held, FunctionType) else None
+            is_special = method.startswith("__") and method != "__call__"
+            if not isinstance(function, FunctionType) or is_special or method == place.method:
+                continue
+            defaults = read_defaults(function)
+            names = read_parameters(function.__code__).named
+            if any(is_meant(name, defaults.get(name)) for name in names):
+                return f", or name the method that has it: method={method!r}"
+    return ""
+
+
 def _catch_all(place: Located) -> str:
     """Say why `**kwargs` does not help, where there is one."""
     name = place.parameters.var_keyword
@@ -160,6 +186,14 @@ def _check(target: Target) -> None:
         _check_default(place, param, defaults)
         _check_attribute(place, param)
     _check_order(place, target.params, defaults)
+    held: object = place.chain[0]
+    if place.is_borrowed and not callable(held):
+        msg = (
+            f"{place.place} is {shorten(held)}, which a base holds and which is no "
+            f"callable, so that nothing can go around it. Override the method in "
+            f"{place.cls.__qualname__}, or put @mergeable on the base."
+        )
+        raise MergeDefinitionError(msg)
 
 
 def _check_not_merged(place: Located, param: Param) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 from mergeparam._collect import Target, check_params, collect
 from mergeparam._enclose import body_attribute, enclose, helper_attribute
-from mergeparam._frameworks import adapt
+from mergeparam._frameworks import adapt, finishers
 from mergeparam._install import (
     install_code,
     install_enclosure,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import CodeType
 
-    from mergeparam._locate import Located
 
 C = TypeVar("C", bound=type[Any])
 Inject = Literal["auto", "inline", "wrap"]
@@ -137,6 +136,8 @@ def _decorate(
     for item in prepared:
         _install(item)
     install_specification(cls, tuple(item.method for item in prepared))
+    for finish in finishers:
+        finish(cls)
     return cls
 
 
@@ -175,7 +176,7 @@ def _spliced(target: Target, key: str, strategy: Inject) -> tuple[CodeType | Non
     if strategy == "wrap":
         return None, 0
     try:
-        return _splice_into(place, key, target.params)
+        return _splice_into(target, key)
     except SpliceError as error:
         if strategy == "auto":
             return None, 0
@@ -186,24 +187,26 @@ def _spliced(target: Target, key: str, strategy: Inject) -> tuple[CodeType | Non
         raise MergeDefinitionError(msg) from error
 
 
-def _splice_into(place: Located, key: str, params: tuple[Param, ...]) -> tuple[CodeType, int]:
+def _splice_into(target: Target, key: str) -> tuple[CodeType, int]:
+    place = target.located
     if place.is_wrapped and place.is_borrowed:
         msg = "it wraps what a base class holds, which must not change"
         raise SpliceError(msg)
     code = place.function().__code__
-    patch = make_patch(code, make_merges(code, key, place.receiver, params))
+    merges = make_merges(code, key, place.receiver, target.params, remembered=target.remembered)
+    patch = make_patch(code, merges)
     return insert(code, patch), len(patch.raw)
 
 
 def _install(item: _Prepared) -> None:
-    place, method, params = item.target.located, item.method, item.target.params
     if item.code is not None:
         install_code(item.target, item.code)
         return
-    key, function = method.key.text, place.function()
-    merge = merge_source(key, place.receiver, params)
-    if method.provides:
-        code = enclose(function, key, place.receiver, params, merge)
+    place, params = item.target.located, item.target.params
+    key, function, provides = item.method.key.text, place.function(), item.method.provides
+    merge = merge_source(key, place.receiver, params, remembered=item.target.remembered)
+    if provides or (place.is_wrapped and not place.is_borrowed):
+        code = enclose(function, key, place.receiver, params, merge, provides=provides)
         install_enclosure(item.target, code, body_attribute(key), helper_attribute(function))
     else:
         install_wrapper(item.target, lambda function, inner: wrap(function, inner, merge))

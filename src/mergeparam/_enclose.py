@@ -1,7 +1,7 @@
-"""`provide=True`: the merge, and then the body inside a scope of the merged values.
+"""Code that merges and then calls the body, in a scope of the merged values for `provide=True`.
 
-The generated code takes the place of the body's, inside whatever a framework has put around the
-method; the body becomes a method of its own. Since it may take the place of another function's
+It takes the place of the body's, inside whatever a framework has put around the method; the body
+becomes a method of its own. Since it may take the place of another function's
 code, it knows no name but those of the parameters.
 """
 
@@ -14,7 +14,7 @@ from mergeparam._generate import arguments_source, build_like, function_source
 from mergeparam._parameters import read_parameters
 from mergeparam._prologue import attribute_of, fresh_name
 from mergeparam._provide import provide
-from mergeparam._steps import AsyncGeneratorSteps, CoroutineSteps, steps
+from mergeparam._steps import AsyncGeneratorSteps, CoroutineSteps, GeneratorSteps
 
 if TYPE_CHECKING:
     from types import CodeType, FunctionType
@@ -33,7 +33,8 @@ class _Kind(NamedTuple):
     attribute: str
     helper: Any
     keyword: str
-    tail: str
+    in_scope: str
+    without: str
 
 
 _PLAIN = _Kind(
@@ -41,54 +42,58 @@ _PLAIN = _Kind(
     provide,
     "def",
     "with {helper}({keywords}):\n    return {call}\n",
+    "return {call}\n",
 )
+_STEPS = """\
+{steps} = {helper}({call}, {values})
+while %s{steps}.advance():
+    try:
+        {steps}.send((yield {steps}.take()))
+    except:
+        {steps}.throw()
+"""
 _GENERATOR = _Kind(
-    "_mergeparam_steps",
-    staticmethod(steps),
+    "_mergeparam_generator_steps",
+    GeneratorSteps,
     "def",
-    "return (yield from {helper}({call}, {values}))\n",
+    _STEPS % "" + "return {steps}.take()\n",
+    "return (yield from {call})\n",
 )
 _COROUTINE = _Kind(
     "_mergeparam_coroutine_steps",
     CoroutineSteps,
     "async def",
     "return await {helper}({call}, {values})\n",
+    "return await {call}\n",
 )
 _ASYNC_GENERATOR = _Kind(
     "_mergeparam_async_generator_steps",
     AsyncGeneratorSteps,
     "async def",
-    """\
-{steps} = {helper}({call}, {values})
-{sent} = None
-await {steps}.send(None)
-while {steps}.running:
-    try:
-        {sent} = yield {steps}.value
-    except:
-        if await {steps}.throw():
-            raise
-    else:
-        await {steps}.send({sent})
-""",
+    _STEPS % "await ",
+    (_STEPS % "await ").replace("{values}", "{{}}"),
 )
 
 
 def enclose(
-    function: FunctionType, key: str, receiver: str, params: tuple[Param, ...], merge: str
+    function: FunctionType,
+    key: str,
+    receiver: str,
+    params: tuple[Param, ...],
+    merge: str,
+    *,
+    provides: bool,
 ) -> CodeType:
-    """Return code for `function` that merges, and then runs the body in a scope."""
-    parameters = read_parameters(function.__code__)
+    """Return code for `function` that merges and then runs the body, in a scope or not."""
+    parameters, free = read_parameters(function.__code__), function.__code__.co_freevars
     kind = _kind(function)
-    names = {wish: fresh_name(wish, parameters.all) for wish in ("steps", "sent")}
-    tail = kind.tail.format(
+    tail = (kind.in_scope if provides else kind.without).format(
         helper=f"{receiver}.{kind.attribute}",
         call=f"{receiver}.{body_attribute(key)}({arguments_source(parameters)})",
         keywords=", ".join(f"{param.name}={param.name}" for param in params),
         values="{" + ", ".join(f"{param.name!r}: {param.name}" for param in params) + "}",
-        **names,
+        steps=fresh_name("steps", parameters.all + free),
     )
-    free = function.__code__.co_freevars
     mention = f"if False: ({', '.join(free)},)\n" if free else ""
     source = function_source(kind.keyword, parameters, merge + mention + tail)
     code = build_like(function, source, {}, shared=free).__code__
@@ -111,8 +116,10 @@ def body_attribute(key: str) -> str:
 
 
 def _kind(function: FunctionType) -> _Kind:
-    if inspect.isasyncgenfunction(function):
+    """Tell the kind by the code alone: what is only marked as a coroutine is none."""
+    flags = function.__code__.co_flags
+    if flags & inspect.CO_ASYNC_GENERATOR:
         return _ASYNC_GENERATOR
-    if inspect.iscoroutinefunction(function):
+    if flags & inspect.CO_COROUTINE:
         return _COROUTINE
-    return _GENERATOR if inspect.isgeneratorfunction(function) else _PLAIN
+    return _GENERATOR if flags & inspect.CO_GENERATOR else _PLAIN

@@ -6,8 +6,9 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from mergeparam._lookup import MERGED_NAMES, merged_names
-from mergeparam._prologue import BOTH, NEITHER, unset_attributes
+from mergeparam._prologue import BOTH, NEITHER, WRITTEN, unset_attributes
 from mergeparam._resolve import resolve_both, resolve_neither
+from mergeparam._sentinels import MERGED
 from mergeparam._signature import copy_annotations, set_signature, shows
 from mergeparam._spec import MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
@@ -41,19 +42,22 @@ def install_code(target: Target, code: CodeType) -> None:
 def install_wrapper(
     target: Target, make: Callable[[FunctionType, Callable[..., Any]], FunctionType]
 ) -> None:
-    """Put the wrapper that `make` builds in the method's place."""
+    """Put the wrapper that `make` builds in the method's place.
+
+    It goes around a plain function, or around what a base has wrapped: that must not change, so
+    the wrapper speaks for itself.
+    """
     place, params = target.located, target.params
     function, method = place.function(), place.chain[0]
     if not place.is_wrapped:
-        function = method = copy_function(place.function(), place.function().__code__)
+        function = method = copy_function(function, function.__code__)
     wrapper = make(function, method)
     copy_annotations(function, wrapper)
-    if place.is_wrapped and place.is_borrowed:
-        # What the base has wrapped must not change, so the wrapper speaks for itself.
+    if place.is_wrapped:
         del wrapper.__wrapped__  # type: ignore[attr-defined]  # of functools
     else:
         _mark(function, params)
-        _set_chain_signatures((*place.chain[:-1], function), params)
+        set_signature(function, params)
     _mark(wrapper, params)
     set_signature(wrapper, params)
     _set_attribute(place.cls, place.method, wrapper)
@@ -65,6 +69,8 @@ def install_enclosure(
     """Make the method run `code`, and the class hold what that reaches: the body, and a helper."""
     place, function = target.located, target.located.function()
     body = copy_function(function, function.__code__)
+    # Its examples are those of the method, and are to be found once.
+    body.__doc__ = None
     if place.is_wrapped and place.is_borrowed:
         body = place.chain[0]  # type: ignore[assignment]  # what the base has wrapped must not change
         enclosed = copy_function(function, code)
@@ -84,6 +90,7 @@ def install_specification(cls: type, methods: tuple[MergedMethod, ...]) -> None:
     _set_attribute(cls, "__mergeable__", MergedClass(cls.__qualname__, (*methods, *own)))
     _set_attribute(cls, NEITHER, resolve_neither)
     _set_attribute(cls, BOTH, resolve_both)
+    _set_attribute(cls, WRITTEN, MERGED)
     for method in methods:
         for name, unset in unset_attributes(method.key.text, method.params).items():
             # In the class, an object that binds itself would come out as another one.

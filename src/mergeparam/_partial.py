@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from types import FunctionType, MethodType
@@ -65,8 +66,7 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
     def __new__(cls, function: Callable[..., T], /, **values: Any) -> Self:  # noqa: ANN401 - values are any object
         """Check what is bound, and make the function that is called."""
         _check_callable(function)
-        if isinstance(function, functools.partial):
-            _check_bound_once(function, values)
+        _check_bound_once(function, values)
         if isinstance(function, strict_partial):
             values = {**function.keywords, **values}
             function = function.func
@@ -87,13 +87,14 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
 
     @property
     def keywords(self) -> dict[str, Any]:
-        """The values that are bound."""
-        return self._values
+        """The values that are bound; to change this dictionary changes nothing."""
+        return dict(self._values)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of whichever attribute
         """Work out the signature when it is asked for; the bound names are gone from it."""
         if name == "__signature__":
-            return _signature_without(self.func, self.keywords)
+            with contextlib.suppress(ValueError, TypeError):
+                return _signature_without(self.func, self.keywords)
         msg = f"{type(self).__name__!r} object has no attribute {name!r}"
         raise AttributeError(msg, name=name, obj=self)
 
@@ -109,13 +110,22 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Bind the same values again where it is unpickled."""
-        return _rebind, (type(self), self.func, self.keywords)
+        attributes = {name: self.__dict__[name] for name in self.__dict__.keys() - _OWN}
+        return _rebind, (type(self), self.func, self.keywords, attributes)
+
+
+_OWN = {"_function", "_values"}
 
 
 def _rebind(
-    cls: type[strict_partial[T]], function: Callable[..., T], values: dict[str, Any]
+    cls: type[strict_partial[T]],
+    function: Callable[..., T],
+    values: dict[str, Any],
+    attributes: dict[str, Any],
 ) -> strict_partial[T]:
-    return cls(function, **values)
+    partial = cls(function, **values)
+    partial.__dict__.update(attributes)
+    return partial
 
 
 def _check_callable(function: object) -> None:
@@ -124,10 +134,12 @@ def _check_callable(function: object) -> None:
         raise TypeError(msg)
 
 
-def _check_bound_once(function: functools.partial[Any], values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        if name in function.keywords:
-            raise bound_again_error(repr(function), name, function.keywords[name], value)
+def _check_bound_once(function: Callable[..., Any], values: dict[str, Any]) -> None:
+    while isinstance(function, functools.partial):
+        for name, value in values.items():
+            if name in function.keywords:
+                raise bound_again_error(repr(function), name, function.keywords[name], value)
+        function = function.func
 
 
 def _readable_signature(function: Callable[..., Any]) -> inspect.Signature | None:

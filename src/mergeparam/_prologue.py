@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 NEITHER, BOTH = "_mergeparam_neither", "_mergeparam_both"
 """The attributes of a decorated class through which the merge reaches the slow paths."""
 
+WRITTEN = "_mergeparam_written"
+"""The attribute of a decorated class that holds the default which its author has written."""
+
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
 _KEY_BLANK, _PARAM_BLANK, _UNSET_BLANK = "key", "param", "_mergeparam_unset"
 _INDENT = " " * 4
@@ -40,9 +43,19 @@ class Merge(NamedTuple):
     slots: tuple[int, int]
 
 
-def merge_source(key: str, receiver: str, params: tuple[Param, ...]) -> str:
-    """Return the merge of all `params` as the statements a careful author would write."""
-    return "".join(_merge_one(key, receiver, param) for param in params)
+def merge_source(
+    key: str, receiver: str, params: tuple[Param, ...], *, remembered: frozenset[str] = frozenset()
+) -> str:
+    """Return the merge of all `params` as the statements a careful author would write.
+
+    A parameter in `remembered` may arrive as `MERGED`, because something around the method has
+    read that default before it was replaced, and gives it in the call.
+    """
+    return "".join(
+        (_forget(key, receiver, param) if param.name in remembered else "")
+        + _merge_one(key, receiver, param)
+        for param in params
+    )
 
 
 def unset_attributes(key: str, params: tuple[Param, ...]) -> dict[str, object]:
@@ -57,12 +70,24 @@ def unset_attributes(key: str, params: tuple[Param, ...]) -> dict[str, object]:
     }
 
 
-def make_merges(code: CodeType, key: str, receiver: str, params: tuple[Param, ...]) -> list[Merge]:
+def make_merges(
+    code: CodeType,
+    key: str,
+    receiver: str,
+    params: tuple[Param, ...],
+    *,
+    remembered: frozenset[str] = frozenset(),
+) -> list[Merge]:
     """Return the merge of each of `params` in `code`, ready to be spliced."""
-    return [_make_merge(code, key, receiver, param) for param in params]
+    return [
+        _make_merge(code, key, receiver, param, remembers=param.name in remembered)
+        for param in params
+    ]
 
 
-def _make_merge(code: CodeType, key: str, receiver: str, param: Param) -> Merge:
+def _make_merge(
+    code: CodeType, key: str, receiver: str, param: Param, *, remembers: bool
+) -> Merge:
     holder, *item = receiver.partition("[")
     path = param.attribute.split(".")
     template = make_template(
@@ -71,6 +96,7 @@ def _make_merge(code: CodeType, key: str, receiver: str, param: Param) -> Merge:
         steps=len(path),
         item="".join(item),
         cells=(holder in code.co_cellvars, param.name in code.co_cellvars),
+        remembers=remembers,
     )
     return Merge(
         template,
@@ -85,7 +111,13 @@ def _make_merge(code: CodeType, key: str, receiver: str, param: Param) -> Merge:
 
 @functools.lru_cache(maxsize=256)
 def make_template(
-    *, on_conflict: OnConflict, unset: str | None, steps: int, item: str, cells: tuple[bool, bool]
+    *,
+    on_conflict: OnConflict,
+    unset: str | None,
+    steps: int,
+    item: str,
+    cells: tuple[bool, bool],
+    remembers: bool = False,
 ) -> Template:
     """Compile the merge of one parameter, once for all that merge in the same way.
 
@@ -95,6 +127,7 @@ def make_template(
         steps: how many names the path of the attribute has.
         item: what follows the receiver's name: nothing, or `[0]`.
         cells: whether the object, and the parameter, are in cells.
+        remembers: whether the parameter may arrive as `MERGED`.
     """
     param = Param(
         _PARAM_BLANK,
@@ -102,7 +135,8 @@ def make_template(
         on_conflict=on_conflict,
         unset=UNSET if unset is None else _LITERALS[unset],
     )
-    merge = merge_source(_KEY_BLANK, f"receiver{item}", (param,))
+    remembered = frozenset({_PARAM_BLANK} if remembers else ())
+    merge = merge_source(_KEY_BLANK, f"receiver{item}", (param,), remembered=remembered)
     captured = [name for name, cell in zip(("receiver", _PARAM_BLANK), cells, strict=True) if cell]
     lines = [
         f"def merge(receiver, {_PARAM_BLANK}):",
@@ -121,6 +155,13 @@ def fresh_name(wish: str, taken: tuple[str, ...]) -> str:
     while wish in taken:
         wish += "_"
     return wish
+
+
+def _forget(key: str, receiver: str, param: Param) -> str:
+    return (
+        f"if {receiver}.{WRITTEN} is {param.name}:\n"
+        f"    {param.name} = {_unset_expression(key, receiver, param)}\n"
+    )
 
 
 def _merge_one(key: str, receiver: str, param: Param) -> str:

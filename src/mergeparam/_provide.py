@@ -8,42 +8,48 @@ from typing import TYPE_CHECKING, ClassVar
 from mergeparam import _frameworks
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
 
 class Scope:
     """The values provided at one place, and the scope around it.
 
-    `key` and `is_suspendable` belong to the frameworks that follow what is provided.
+    `key` and `mark` belong to the frameworks that follow what is provided.
     """
 
-    __slots__ = ("is_suspendable", "key", "outer", "own", "owner", "values")
+    __slots__ = ("key", "mark", "outer", "own", "owner", "values")
+
+    living: ClassVar[list[int]] = []
+    """What is left of scopes in this process; `torch.compile` can guard whether that is nothing.
+
+    A scope outlives its `with` in the contexts that were copied inside.
+    """
 
     def __init__(
         self,
         owner: provide | None,
         own: Mapping[str, object],
         outer: Scope | None,
-        *,
-        is_suspendable: bool = False,
+        mark: object = None,
     ) -> None:
         """Let the values shadow those of the scope around."""
         self.owner = owner
         self.own = own
         self.outer = outer
         self.values: Mapping[str, object] = own if outer is None else {**outer.values, **own}
-        self.is_suspendable = is_suspendable
+        self.mark = mark
         self.key: Hashable = None
+        if outer is not None:
+            self.living.append(id(self))
+
+    def __del__(self) -> None:
+        """Leave the list of those that are left."""
+        if self.outer is not None:
+            self.living.remove(id(self))
 
 
 NOTHING_PROVIDED = Scope(None, {}, None)
 _CURRENT: ContextVar[Scope] = ContextVar("mergeparam.provide", default=NOTHING_PROVIDED)
-
-
-class _Process:
-    """What has happened in this process, as a flag that `torch.compile` can guard."""
-
-    has_provided: ClassVar[bool] = False
 
 
 class provide:  # noqa: N801 - a context manager, named as one writes it
@@ -93,19 +99,14 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
 
     def __enter__(self) -> None:
         """Open a scope inside the one that is open here."""
-        _Process.has_provided = True
         _frameworks.adapt()
         scope = Scope(self, self._values, _CURRENT.get())
-        for follower in _frameworks.followers:
-            follower.opening(scope)
-        _CURRENT.set(scope)
+        _open(scope, scope)
 
     def __exit__(self, *_: object) -> None:
         """Close the scope, wherever it stands among those that are open here."""
-        closed, left = _without(_CURRENT.get(), self)
-        _CURRENT.set(left)
-        for follower in _frameworks.followers:
-            follower.closed(closed, self, left)
+        closed, inside = _find(self)
+        _close(self, closed, inside)
 
     def __repr__(self) -> str:
         """Return how it was written."""
@@ -113,14 +114,33 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
 
 
 class ProvideStep(provide):
-    """A scope that a coroutine or generator closes whenever it is suspended."""
+    """A scope that a generator or coroutine opens for each of its steps.
 
-    __slots__ = ()
+    What its body has opened inside, and not closed yet, is suspended with it.
+    """
+
+    __slots__ = ("_inside",)
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        """Take the values."""
+        super().__init__(**values)
+        self._inside: list[Scope] = []
+
+    def __enter__(self) -> None:
+        """Open the scope, and those that were open inside it."""
+        _frameworks.adapt()
+        scope = Scope(self, self._values, _CURRENT.get())
+        _open(scope, _stack(self._inside, scope))
+
+    def __exit__(self, *_: object) -> None:
+        """Close the scope, and those that are open inside it."""
+        closed, self._inside = _find(self)
+        _close(self, closed, [])
 
 
 def provided(name: str, unset: object) -> object:
     """Return the value that is provided to a parameter here, or `unset`."""
-    if not _Process.has_provided:
+    if not Scope.living:
         return unset
     scope = _CURRENT.get()
     if _frameworks.followers or _frameworks.has_news():
@@ -136,23 +156,43 @@ def _ask_followers(scope: Scope, name: str) -> None:
 
 def is_provided(name: str) -> bool:
     """Whether anything is provided under this name here, the `unset` object too."""
-    return name in _CURRENT.get().values
+    return bool(Scope.living) and name in _CURRENT.get().values
 
 
-def _without(scope: Scope, owner: provide) -> tuple[Scope | None, Scope]:
-    """Return the innermost scope that `owner` has opened, and what is left without it.
+def _open(scope: Scope, innermost: Scope) -> None:
+    for follower in _frameworks.followers:
+        follower.opening(scope, innermost)
+    _CURRENT.set(innermost)
+
+
+def _find(owner: provide) -> tuple[Scope | None, list[Scope]]:
+    """Return the last scope that `owner` has opened here, and what is open inside it.
 
     Mostly that is the innermost of all. Generators close in any order; and one that is closed in
     another context, as event loops do with those that are left over, has nothing to close there.
     """
-    above = []
-    below = scope
-    while below.owner is not owner:
-        if below.outer is None:
-            return None, scope
-        above.append(below)
-        below = below.outer
-    left = below.outer or NOTHING_PROVIDED
-    for opened in reversed(above):
-        left = Scope(opened.owner, opened.own, left, is_suspendable=opened.is_suspendable)
-    return below, left
+    inside: list[Scope] = []
+    scope = _CURRENT.get()
+    while scope.owner is not owner:
+        if scope.outer is None:
+            return None, []
+        inside.insert(0, scope)
+        scope = scope.outer
+    return scope, inside
+
+
+def _close(owner: provide, closed: Scope | None, kept: Iterable[Scope]) -> None:
+    """Close a scope, and keep some of those that are open inside it."""
+    innermost = left = _CURRENT.get()
+    if closed is not None:
+        left = _stack(kept, closed.outer or NOTHING_PROVIDED)
+        _CURRENT.set(left)
+    for follower in _frameworks.followers:
+        follower.closed(owner, closed, innermost, left)
+
+
+def _stack(scopes: Iterable[Scope], outer: Scope) -> Scope:
+    """Open the scopes once more, inside another one; return the innermost."""
+    for scope in scopes:
+        outer = Scope(scope.owner, scope.own, outer, scope.mark)
+    return outer

@@ -92,6 +92,8 @@ def _hint(hints: list[Hint], situation: Situation) -> str:
 
     Hints read what frameworks hold inside, which may change; the error comes all the same.
     """
+    if any(is_tracing() for is_tracing in _frameworks.tracing):
+        return ""
     for hint in hints:
         with contextlib.suppress(Exception):
             text = hint(situation)

@@ -15,7 +15,7 @@ from mergeparam._spec import Written
 from mergeparam._syntax import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FunctionType
 
     from mergeparam._spec import Param
@@ -26,7 +26,7 @@ _VALUE, _VALUE_WITH_FAKE_GLOBALS = 1, 2
 def set_signature(function: FunctionType, params: tuple[Param, ...]) -> None:
     """Make every one of `params` that `function` has optional; keep all else as it is."""
     unset = {param.name: param.unset for param in params}
-    _set_defaults(function, unset)
+    set_defaults(function, unset)
     annotate = getattr(function, "__annotate__", None)
     if annotate is not None:
         function.__annotate__ = _optional_annotate(annotate, unset)  # type: ignore[attr-defined]
@@ -85,10 +85,11 @@ def shows(function: FunctionType, params: tuple[Param, ...]) -> bool:
     )
 
 
-def _set_defaults(function: FunctionType, unset: dict[str, object]) -> None:
+def set_defaults(function: FunctionType, values: Mapping[str, object]) -> None:
+    """Give the parameters that `function` has of those in `values` these defaults."""
     parameters = read_parameters(function.__code__)
     defaults = read_defaults(function)
-    defaults |= {name: unset[name] for name in parameters.named if name in unset}
+    defaults |= {name: values[name] for name in parameters.named if name in values}
     positional = (defaults[name] for name in parameters.positional if name in defaults)
     keyword_only = {name: defaults[name] for name in parameters.keyword_only if name in defaults}
     function.__defaults__ = tuple(positional) or None

@@ -1,7 +1,8 @@
 """A generator or coroutine is taken step by step, in a scope that is open only while it runs.
 
 What runs between two steps, such as the consumer of a generator or another task, sees nothing
-of what is provided in the body.
+of what is provided in the body. What is sent or thrown reaches the body as if nothing were
+around it.
 """
 
 from __future__ import annotations
@@ -12,78 +13,122 @@ from typing import TYPE_CHECKING, Any
 from mergeparam._provide import ProvideStep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
 
 
-def steps(body: Generator[Any, Any, Any], values: dict[str, object]) -> Generator[Any, Any, Any]:
-    """Hand on what the body yields, and what it is sent; its result is the result."""
-    scope = ProvideStep(**values)
-    advance, argument = body.send, None
-    while True:
+class _Steps:
+    """What a body has come to, and how it is to go on."""
+
+    def __init__(self, send: Callable[[Any], Any], throw: Callable[[Any], Any]) -> None:
+        self._send = self._go_on = send
+        self._throw = throw
+        self._argument: Any = None
+        self._value: Any = None
+
+    def take(self) -> Any:  # noqa: ANN401 - values are any object
+        """Return what the body has yielded or returned, and keep it no longer."""
+        value, self._value = self._value, None
+        return value
+
+    def send(self, sent: object) -> None:
+        """Let the next step send this into the body."""
+        self._go_on, self._argument = self._send, sent
+
+    def throw(self) -> None:
+        """Let the next step throw what is being handled into the body."""
+        self._go_on, self._argument = self._throw, sys.exception()
+
+    def _step(self) -> Any:  # noqa: ANN401 - of any kind of body
+        """Take the next step."""
+        argument, self._argument = self._argument, None
         try:
-            with scope:
-                item = advance(argument)
+            return self._go_on(argument)
+        finally:
+            # Where it was thrown and comes out again, it leads to this frame.
+            del argument
+
+
+class _GeneratorSteps(_Steps):
+    """Takes what has `send` and `throw` from one `yield` to the next."""
+
+    def __init__(self, body: Generator[Any, Any, Any], scope: ProvideStep) -> None:
+        super().__init__(body.send, body.throw)
+        self._scope = scope
+
+    def advance(self) -> bool:
+        """Run the body until it yields or returns; return whether it has yielded."""
+        try:
+            with self._scope:
+                self._value = self._step()
         except StopIteration as stop:
-            return stop.value
-        try:
-            advance, argument = body.send, (yield item)
-        except GeneratorExit:
-            with scope:
-                body.close()
-            raise
-        except BaseException as error:  # noqa: BLE001 - the body decides on it
-            advance, argument = body.throw, error
-
-
-class CoroutineSteps:
-    """An awaitable: what the body of a coroutine awaits, in its scope."""
-
-    def __init__(self, body: Coroutine[Any, Any, Any], values: dict[str, object]) -> None:
-        self._body = body
-        self._values = values
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        """Run the body."""
-        return steps(self._body.__await__(), self._values)
-
-
-class AsyncGeneratorSteps:
-    """Takes the body of an async generator from one `yield` to the next.
-
-    `value` is what it has yielded, and `running` whether it has not ended yet.
-    """
-
-    def __init__(self, body: AsyncGenerator[Any, Any], values: dict[str, object]) -> None:
-        self._body = body
-        self._values = values
-        self.running = True
-        self.value: Any = None
-
-    async def send(self, sent: object) -> None:
-        """Go on to the next `yield`, or to the end."""
-        await self._advance(self._body.asend(sent))
-
-    def throw(self) -> Awaitable[bool]:
-        """Throw the exception that is being handled into the body.
-
-        Returns:
-            Whether the body is closed, and the exception is to go on.
-        """
-        error = sys.exception()
-        if isinstance(error, GeneratorExit):
-            return self._close()
-        return self._throw(error)
-
-    async def _close(self) -> bool:
-        await CoroutineSteps(self._body.aclose(), self._values)
+            self._value = stop.value
+            return False
         return True
 
-    async def _throw(self, error: Any) -> bool:  # noqa: ANN401 - there is one, in an except clause
-        await self._advance(self._body.athrow(error))
-        return False
 
-    async def _advance(self, step: Coroutine[Any, Any, Any]) -> None:
+class _Awaited:
+    """Awaits something in a scope."""
+
+    def __init__(self, awaitable: Awaitable[Any], scope: ProvideStep) -> None:
+        self._awaitable = awaitable
+        self._scope = scope
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Hand on what is awaited inside, and what comes back; the result is the result."""
+        steps = _GeneratorSteps(self._awaitable.__await__(), self._scope)
+        while steps.advance():
+            try:
+                steps.send((yield steps.take()))
+            except BaseException:  # noqa: BLE001 - what is awaited decides on it
+                steps.throw()
+        return steps.take()
+
+
+class GeneratorSteps(_GeneratorSteps):
+    """Takes the body of a generator from one `yield` to the next."""
+
+    def __init__(self, body: Generator[Any, Any, Any], values: Mapping[str, object]) -> None:
+        """Provide the values in every step."""
+        super().__init__(body, ProvideStep(values))
+
+
+class CoroutineSteps(_Awaited):
+    """Awaits the body of a coroutine."""
+
+    def __init__(self, body: Coroutine[Any, Any, Any], values: Mapping[str, object]) -> None:
+        """Provide the values in every step."""
+        super().__init__(body, ProvideStep(values))
+
+
+class AsyncGeneratorSteps(_Steps):
+    """Takes the body of an async generator from one `yield` to the next."""
+
+    def __init__(self, body: AsyncGenerator[Any, Any], values: Mapping[str, object]) -> None:
+        """Provide the values in every step."""
+        super().__init__(body.asend, body.athrow)
+        self._scope = ProvideStep(values)
+        self._go_on = self._begin
+
+    async def advance(self) -> bool:
+        """Run the body until it yields or returns; return whether it has yielded."""
         try:
-            self.value = await CoroutineSteps(step, self._values)
+            self._value = await _Awaited(self._step(), self._scope)
         except StopAsyncIteration:
-            self.running = False
+            return False
+        return True
+
+    def _begin(self, sent: None) -> Awaitable[Any]:
+        """Take the first step, and let no event loop hear of it.
+
+        Event loops close the generators that they know, and are to close the one around.
+        """
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, _leave_open)
+        try:
+            return self._send(sent)  # type: ignore[no-any-return]  # an awaitable
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+
+def _leave_open(body: AsyncGenerator[Any, Any]) -> None:
+    """Do nothing to a body that is not closed; it goes with what is around it."""

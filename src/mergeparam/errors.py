@@ -34,7 +34,8 @@ class MergeError(ValueError):
 
     def __init__(
         self,
-        message: str,
+        message: str,  # noqa: ARG002 - see below
+        /,
         *,
         owner: str | None = None,
         method: str | None = None,
@@ -42,8 +43,10 @@ class MergeError(ValueError):
         attribute_value: object = None,
         call_value: object = None,
     ) -> None:
-        """Keep the message and the place and values that it speaks of."""
-        super().__init__(message)
+        """Keep the place and values that the message speaks of.
+
+        `BaseException.__new__` has kept the message; `torch.compile` cannot trace a call of it.
+        """
         self.owner = owner
         self.method = method
         self.param = param

@@ -267,13 +267,6 @@ def test_bound_methods_are_pytrees(inject, x):
         eqx.filter_jit(Layer(1.0).encode)(x)
 
 
-@pytest.fixture
-def inside(inject):
-    """Skip the wrapper: it merges before whatever is around a method is called."""
-    if inject == "wrap":
-        pytest.skip("a wrapper merges outside of a transformation that is around the method")
-
-
 METHOD_TRANSFORMATIONS = {
     "filter_jit": eqx.filter_jit,
     "filter_checkpoint": eqx.filter_checkpoint,
@@ -284,7 +277,7 @@ METHOD_TRANSFORMATIONS = {
 
 @pytest.mark.parametrize("method", ["__call__", "encode"])
 @pytest.mark.parametrize("name", METHOD_TRANSFORMATIONS)
-def test_methods_that_are_transformed_in_the_class(inside, x, name, method):
+def test_methods_that_are_transformed_in_the_class(inject, x, name, method):
     """The merge is inside the transformation, which keeps its kind."""
 
     class Layer(eqx.Module):

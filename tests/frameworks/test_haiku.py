@@ -244,13 +244,6 @@ def test_several_methods(encoder, x, key):
         hk.transform(lambda x: merged().decode(x)).init(key, x)
 
 
-@pytest.fixture
-def inside(inject):
-    """Skip the wrapper: it merges before whatever is around a method is called."""
-    if inject == "wrap":
-        pytest.skip("a wrapper merges outside of what Haiku has put around the method")
-
-
 def observe_calls(run, key, x):
     """Return what an interceptor sees of each call: its method, and what is given but `x`."""
     seen = []
@@ -268,7 +261,7 @@ def observe_calls(run, key, x):
     return seen
 
 
-def test_interceptors_see_raw_arguments(inside, layers, x, key):
+def test_interceptors_see_raw_arguments(inject, layers, x, key):
     """What an interceptor gets is what the caller wrote, as by hand."""
     seen, by_hand = (
         observe_calls(lambda x, cls=cls: cls(False)(cls()(x, is_training=False)), key, x)
@@ -281,7 +274,7 @@ def test_interceptors_see_raw_arguments(inside, layers, x, key):
     assert expected == seen
 
 
-def test_interceptors_may_set_the_flag(inside, layers, x, key):
+def test_interceptors_may_set_the_flag(inject, layers, x, key):
     """An interceptor that adds the flag to the call is the call."""
     merged, _ = layers
 

@@ -437,14 +437,7 @@ def test_methods_that_are_transformed_in_the_class(inject, x, name):
         Layer(True).encode(x, True)
 
 
-@pytest.fixture
-def inside(inject):
-    """Skip the wrapper: it merges before whatever is around a method is called."""
-    if inject == "wrap":
-        pytest.skip("a wrapper merges outside of a transformation that is around the method")
-
-
-def test_a_static_flag_stays_static_in_a_jitted_method(inside, x):
+def test_a_static_flag_stays_static_in_a_jitted_method(inject, x):
     """The constructor's flag is part of the module, not an argument that is traced."""
 
     @mergeable("flag")

@@ -50,6 +50,25 @@ def test_one_of_several_names_undeclared():
     refuses("flag", "mode", match=r"No listed method.*'mode' \(\*\*kwargs.*mode=MERGED")
 
 
+class Module:
+    """As PyTorch has them: what users write is another method than what is called."""
+
+    flag = other = None
+
+    def __init__(self, flag=None): ...
+
+    def __call__(self, *args, **kwargs): ...
+
+    def forward(self, x, *, other=MERGED): ...
+
+
+def test_method_that_is_forgotten():
+    """The method that has the parameter is named; `__init__` and wrappers' inner ones are not."""
+    refuses("other", cls=Module, match="name the method that has it: method='forward'")
+    refuses(cls=Module, match="name the method that has it: method='forward'")
+    refuses("flag", cls=Module, match=r"flag=MERGED\)\.$")
+
+
 def test_method_that_declares_nothing():
     """Every listed method must declare at least one name."""
     refuses("flag", method=("__call__", "forward"), match=r"forward\(\) has no parameter 'flag'\.")

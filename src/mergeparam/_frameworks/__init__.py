@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 class Follower(Protocol):
     """What a framework that caches traces has to know of provided values."""
 
-    def opening(self, scope: Scope) -> None:
-        """Hear of a scope that is about to open."""
+    def opening(self, scope: Scope, innermost: Scope) -> None:
+        """Hear of a scope that is about to open, and which one will be the innermost then.
 
-    def closed(self, scope: Scope | None, owner: provide, left: Scope) -> None:
-        """Hear that a scope has closed, and which one is left.
+        That is another one where those inside it were suspended with it, and open again.
+        """
 
-        There is none where the owner closes it in another context than it was opened in.
+    def closed(self, owner: provide, scope: Scope | None, innermost: Scope, left: Scope) -> None:
+        """Hear that a scope has closed, which one was the innermost, and which one is now.
+
+        There is no scope where the owner closes it in another context than it was opened in.
         """
 
     def reading(self, scope: Scope, name: str) -> None:
@@ -43,6 +46,8 @@ class _Seen:
     modules: ClassVar[int] = 0
 
 
+closed: list[type] = []
+"""Types of frameworks whose values hold no part of a model."""
 
 children: list[Children] = []
 """How frameworks hold the parts of a model: functions that yield steps of a path and objects."""
@@ -71,7 +76,8 @@ def adapt() -> None:
     if not has_news():
         return
     for framework in [*_waiting]:
-        if framework in sys.modules:
+        # `None` there stands for a module that must not be imported.
+        if sys.modules.get(framework) is not None:
             for adapter in _ADAPTERS[framework]:
                 importlib.import_module(f"{__name__}.{adapter}")
             _waiting.discard(framework)

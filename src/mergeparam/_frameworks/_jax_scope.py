@@ -12,26 +12,24 @@ import inspect
 import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mergeparam import _frameworks
-from mergeparam._provide import ProvideStep
+from mergeparam._frameworks._jax_key import key_of
+from mergeparam._provide import ProvideStep, Scope
 from mergeparam.errors import MergeError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from types import FrameType
 
-    from mergeparam._provide import Scope, provide
+    from mergeparam._provide import provide
 
 _NO_KEY = "a coroutine has opened a scope"
 _IN_COROUTINE = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR
-_COMPARED = (bool, int, str, bytes, type(None))
-_SHOWN = (float, complex)
-_CONTAINERS = (tuple, frozenset)
 
 
 class _State:
@@ -49,6 +47,17 @@ class _Thread(threading.local):
         self.state = _State()
 
 
+class _Mark(NamedTuple):
+    """What has to be known of a scope when it closes.
+
+    `suspendable_in` is the thread that may run other code while the scope is open. `beneath`
+    holds the key that the thread had before, where that was not the key of the scope around.
+    """
+
+    suspendable_in: _State | None = None
+    beneath: tuple[Hashable] | None = None
+
+
 class JaxScope:
     """Keeps the key of this thread's traces at the scope that is open in this context."""
 
@@ -60,27 +69,27 @@ class JaxScope:
             weakref.WeakKeyDictionary()
         )
 
-    def opening(self, scope: Scope) -> None:
+    def opening(self, scope: Scope, innermost: Scope) -> None:
         """Set the key for what is traced inside the scope."""
-        state, owner = self._thread.state, scope.owner
-        if owner is not None and not isinstance(owner, ProvideStep) and _is_in_coroutine():
-            scope.is_suspendable = True
-            state.suspendable += 1
-            self._suspendable.setdefault(owner, []).append(state)
-        self._set_key(state, self._expected(scope))
+        scope.mark = _Mark(self._counted(scope.owner), self._beneath(scope.outer))
+        self._set_key(self._expected(innermost))
 
-    def closed(self, scope: Scope | None, owner: provide, left: Scope) -> None:
-        """Set the key for what is traced in the scope that is left."""
-        if scope is None or scope.is_suspendable:
-            for state in self._suspendable.get(owner, [])[-1:]:
-                state.suspendable -= 1
-                self._suspendable[owner].pop()
-        self._set_key(self._thread.state, self._expected(left))
+    def closed(self, owner: provide, scope: Scope | None, innermost: Scope, left: Scope) -> None:
+        """Set the key for what is traced in the scope that is left.
+
+        If the key was not that of the innermost scope, which another thread or task has opened
+        then, it stays what it is.
+        """
+        had_key = self._has_key_of(innermost)
+        self._count_out(owner, scope)
+        if had_key:
+            beneath = None if scope is None else _hand_on(scope, left)
+            self._set_key(self._expected(left) if beneath is None else self._again(*beneath))
 
     def reading(self, scope: Scope, name: str) -> None:
         """Raise where a trace would keep a value that is not in its key."""
-        expected = self._expected(scope)
-        if (expected is _NO_KEY or self._key.value != expected) and _is_tracing():
+        is_right = self._expected(scope) is not _NO_KEY and self._has_key_of(scope)
+        if not is_right and _is_tracing():
             msg = (
                 f"What is provided to {name!r} cannot be read while JAX traces here: JAX keeps "
                 f"traces per thread, and this scope was opened in a coroutine, in another "
@@ -91,26 +100,61 @@ class JaxScope:
 
     def _expected(self, scope: Scope) -> Hashable:
         if scope.outer is None:
-            return _NO_KEY if self._thread.state.suspendable else None
-        if scope.is_suspendable:
+            return self._again(None)
+        if _mark_of(scope).suspendable_in is not None:
             return _NO_KEY
         if scope.key is None:
             items = sorted(scope.values.items())
-            scope.key = tuple((name, _key_of(value)) for name, value in items)
+            scope.key = tuple((name, key_of(value)) for name, value in items)
         return scope.key
 
-    def _set_key(self, state: _State, key: Hashable) -> None:
+    def _again(self, key: Hashable) -> Hashable:
+        """Return a key that was there before; what it is where nothing is provided may change."""
+        if key is not None and key is not _NO_KEY:
+            return key
+        return _NO_KEY if self._thread.state.suspendable else None
+
+    def _has_key_of(self, scope: Scope) -> bool:
+        return bool(self._key.value == self._expected(scope))
+
+    def _beneath(self, outer: Scope | None) -> tuple[Hashable] | None:
+        return None if outer is None or self._has_key_of(outer) else (self._key.value,)
+
+    def _set_key(self, key: Hashable) -> None:
+        state = self._thread.state
         if state.key is not None:
             state.key.__exit__(None, None, None)
+            Scope.living.remove(id(state))
         state.key = None if key is None else self._key(key)
         if state.key is not None:
+            # As long as the thread has a key, it has to be asked for at every reading.
+            Scope.living.append(id(state))
             state.key.__enter__()
+
+    def _counted(self, owner: provide | None) -> _State | None:
+        """Count a scope that may be suspended; return the thread that may run other code then."""
+        if owner is None or isinstance(owner, ProvideStep) or not _is_in_coroutine():
+            return None
+        state = self._thread.state
+        state.suspendable += 1
+        self._suspendable.setdefault(owner, []).append(state)
+        return state
+
+    def _count_out(self, owner: provide, scope: Scope | None) -> None:
+        counted, here = self._suspendable.get(owner, []), self._thread.state
+        if scope is not None:
+            state = _mark_of(scope).suspendable_in
+        else:
+            state = here if here in counted else next(iter(counted), None)
+        if state is not None:
+            counted.remove(state)
+            state.suspendable -= 1
 
 
 class JaxWithoutKeys:
     """Refuses to provide under a JAX whose traces could go stale unnoticed."""
 
-    def opening(self, scope: Scope) -> None:
+    def opening(self, scope: Scope, innermost: Scope) -> None:  # noqa: ARG002 - as all followers have it
         """Refuse."""
         msg = (
             f"{scope.owner!r} needs jax.make_user_context, which makes provided values part of "
@@ -119,68 +163,56 @@ class JaxWithoutKeys:
         )
         raise MergeError(msg)
 
-    def closed(self, scope: Scope | None, owner: provide, left: Scope) -> None:
+    def closed(self, owner: provide, scope: Scope | None, innermost: Scope, left: Scope) -> None:
         """Do nothing; a scope that was opened before JAX was imported may close."""
 
     def reading(self, scope: Scope, name: str) -> None:  # noqa: ARG002 - as all followers have it
         """Do nothing where nothing is provided."""
         if scope.outer is not None and _is_tracing():
-            self.opening(scope)
+            self.opening(scope, scope)
 
 
-class _Same:
-    """An object in a key, equal to nothing but itself."""
-
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-    def __hash__(self) -> int:
-        return id(self.value)
+def _mark_of(scope: Scope) -> _Mark:
+    """Return what is known of a scope; of one that is older than this module, that is nothing."""
+    return scope.mark if isinstance(scope.mark, _Mark) else _Mark()
 
 
-def _key_of(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
-    """Return what is equal only where a trace of one value serves for the other.
+def _hand_on(closed: Scope, left: Scope) -> tuple[Hashable] | None:
+    """Return the key that was there before the scope opened, if that has to come back now.
 
-    1 and True are equal and trace differently. Arrays do not change; whatever else has no hash
-    may change, so its key is equal to no other, and the function is traced again.
+    If a scope has been inside the closed one, it has to know from now on.
     """
-    kind = type(value)
-    if kind in _COMPARED:
-        return kind, value
-    if kind in _SHOWN:
-        return kind, repr(value)
-    if kind in _CONTAINERS:
-        return kind, kind(_key_of(item) for item in value)
-    if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
-        return _Same(value)
-    return (kind, value) if _is_hashable(value) else object()
-
-
-def _is_hashable(value: object) -> bool:
-    try:
-        hash(value)
-    except Exception:  # noqa: BLE001 - a foreign hash may raise anything
-        return False
-    return True
+    beneath = _mark_of(closed).beneath
+    if beneath is None or left is closed.outer:
+        return beneath
+    while left.outer is not None and left.outer is not closed.outer:
+        left = left.outer
+    left.mark = _mark_of(left)._replace(beneath=beneath)
+    return None
 
 
 def _is_in_coroutine() -> bool:
     """Whether the code that opens a scope can be suspended inside it, with its context.
 
-    Generators, such as those of `contextlib.contextmanager`, run in the context of their consumer.
+    Generators, such as those of `contextlib.contextmanager`, run in the context of their
+    consumer, and what is opened in an `__enter__` stays open for its caller.
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as inspect and logging do
-    while frame is not None and (_is_ours(frame) or frame.f_code.co_flags & inspect.CO_GENERATOR):
+    while frame is not None and not frame.f_code.co_flags & _IN_COROUTINE:
+        if not _opens_for_its_caller(frame):
+            return False
         frame = frame.f_back
-    return frame is not None and bool(frame.f_code.co_flags & _IN_COROUTINE)
+    return frame is not None
 
 
-def _is_ours(frame: FrameType) -> bool:
-    module: str = frame.f_globals.get("__name__", "")
-    return module == "contextlib" or module.startswith("mergeparam.")
+def _opens_for_its_caller(frame: FrameType) -> bool:
+    module = frame.f_globals.get("__name__", "")
+    return (
+        frame.f_code.co_name == "__enter__"
+        or bool(frame.f_code.co_flags & inspect.CO_GENERATOR)
+        or module == "contextlib"
+        or module.startswith("mergeparam.")
+    )
 
 
 def _is_tracing() -> bool:

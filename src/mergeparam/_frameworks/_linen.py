@@ -69,7 +69,7 @@ def _dropped_keyword(situation: Situation) -> str | None:
                 f"nn.{frame.f_locals['name']} ignores keyword arguments, and {param}=... was one: "
                 f"give it by position, or to the constructor."
             )
-        if frame.f_code is _SEQUENTIAL and param in frame.f_locals["kwargs"]:
+        if frame.f_code is _SEQUENTIAL and param in _kept_keywords(frame):
             return (
                 f"nn.Sequential hands keyword arguments to its first layer only, and {param}=... "
                 f"was one: give it to the constructors of the others."
@@ -80,6 +80,12 @@ def _dropped_keyword(situation: Situation) -> str | None:
 def _ignored_keywords(frame: FrameType) -> dict[str, Any]:
     ignored: dict[str, Any] = {} if frame.f_locals["enable_kwargs"] else frame.f_locals["kwargs"]
     return ignored
+
+
+def _kept_keywords(frame: FrameType) -> dict[str, Any]:
+    """Return what the first layer was given and this one is not, if this is not the first."""
+    kept: dict[str, Any] = frame.f_locals["kwargs"] if "layer" in frame.f_locals else {}
+    return kept
 
 
 def _traced_value(situation: Situation) -> str | None:

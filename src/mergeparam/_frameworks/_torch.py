@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from mergeparam import _frameworks
-from mergeparam._introspect import merged_methods
-from mergeparam.errors import MergeDefinitionError, shorten
+from mergeparam._frameworks._torchscript import prepare_module, refuse
+from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,26 +38,11 @@ def _refuse_torchscript(cls: type) -> None:
     if hasattr(cls, _PREPARE):
         return
     if issubclass(cls, torch.nn.Module):
-        setattr(cls, _PREPARE, _prepare_module)
+        setattr(cls, _PREPARE, prepare_module)
         return
-    setattr(cls, _PREPARE, classmethod(_refuse))
+    setattr(cls, _PREPARE, classmethod(refuse))
     # A scripted function compiles the classes that it uses without preparing them.
     torch.jit.unused(cls)
-
-
-def _prepare_module(module: torch.nn.Module) -> torch.nn.Module:
-    if merged_methods(type(module)):
-        _refuse(type(module))
-    return module
-
-
-def _refuse(cls: type) -> None:
-    msg = (
-        f"{cls.__qualname__} merges parameters, and TorchScript compiles methods from their "
-        f"source, which does not hold the merge. Use torch.compile, torch.export or "
-        f"torch.jit.trace, which run the method."
-    )
-    raise MergeDefinitionError(msg)
 
 
 _frameworks.children.append(_children)
