@@ -53,8 +53,8 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
         method: the method's name.
 
     Returns:
-        Of a class: what callers of its instances may write. Of an instance: what *this* one
-        accepts now. A parameter that its constructor has set is gone where giving it would raise
+        What callers may write: of a class, for any of its instances; of an instance, for this
+        one, now. A parameter that its constructor has set is gone where giving it would raise
         (`on_conflict="raise"` and `"raise_if_different"`), and stays optional where it would not.
         One that is unset, not provided where this is called, and has no default is required.
         Where a parameter that callers may give by position is gone, those behind it can only be

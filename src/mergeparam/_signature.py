@@ -9,9 +9,10 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from mergeparam._parameters import read_defaults, read_parameters
 from mergeparam._sentinels import MERGED
-from mergeparam._spec import Written
 from mergeparam._syntax import parse
 
 if TYPE_CHECKING:
@@ -21,6 +22,26 @@ if TYPE_CHECKING:
     from mergeparam._spec import Param
 
 _VALUE, _VALUE_WITH_FAKE_GLOBALS = 1, 2
+
+
+@attrs.frozen(eq=False, repr=False)
+class Written:
+    """What the author wrote behind the names of a signature, before it was merged."""
+
+    defaults: tuple[object, ...] | None
+    kwdefaults: dict[str, object] | None
+    annotations: dict[str, Any]
+    annotate: Callable[[int], dict[str, Any]] | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let annotations travel as text: what would evaluate them holds the class's namespace."""
+        annotations = self.annotations
+        if self.annotate is not None:
+            import annotationlib  # type: ignore[import-not-found]  # noqa: PLC0415 - a module of 3.14, needed only here
+
+            text = annotationlib.Format.STRING
+            annotations = annotationlib.call_annotate_function(self.annotate, text)
+        return Written, (self.defaults, self.kwdefaults, annotations, None)
 
 
 def set_signature(function: FunctionType, params: tuple[Param, ...]) -> None:
@@ -50,7 +71,9 @@ def read_written(function: FunctionType) -> Written:
 
 def written_signature(function: FunctionType, written: Written) -> inspect.Signature:
     """Return the signature that `function` had when it was read."""
-    before = types.FunctionType(function.__code__, function.__globals__, function.__name__)
+    before = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, closure=function.__closure__
+    )
     before.__defaults__, before.__kwdefaults__ = written.defaults, written.kwdefaults
     _set_annotations(before, written)
     return read_signature(before)
@@ -184,7 +207,7 @@ def _optional_annotate(
             raise NotImplementedError(format)
         if format == _VALUE:
             return optional_annotations(annotate(_VALUE), unset)
-        import annotationlib  # type: ignore[import-not-found]  # noqa: PLC0415 - a module of 3.14, needed only here
+        import annotationlib  # noqa: PLC0415 - a module of 3.14, needed only here
 
         return optional_annotations(
             annotationlib.call_annotate_function(annotate, annotationlib.Format(format)), unset

@@ -10,9 +10,9 @@ from mergeparam._sentinels import MergedType
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from mergeparam._key import Key
+    from mergeparam._signature import Written
 
 OnConflict: TypeAlias = Literal["raise", "raise_if_different", "use_call", "use_attribute"]
 POLICIES: tuple[OnConflict, ...] = ("raise", "raise_if_different", "use_call", "use_attribute")
@@ -140,16 +140,6 @@ class Param:
             on_conflict: OnConflict = "raise",
             default: Any = ...,  # noqa: ANN401 - values are any object
         ) -> None: ...
-
-
-@attrs.frozen(eq=False, repr=False)
-class Written:
-    """What the author wrote behind the names of a signature, before it was merged."""
-
-    defaults: tuple[object, ...] | None
-    kwdefaults: dict[str, object] | None
-    annotations: dict[str, Any]
-    annotate: Callable[[int], dict[str, Any]] | None
 
 
 @attrs.frozen

@@ -277,3 +277,19 @@ def test_installed_command(layers):
     }
 
     assert 1 == len(outputs)
+
+
+def test_method_with_cells(layers, tmp_path, capsys):
+    """A method that uses `super()` is shown as it was written, too."""
+    (tmp_path / "layers.py").write_text(
+        LAYERS
+        + """
+@mergeable("deterministic")
+class Child(Dropout):
+    def __call__(self, x, *, deterministic: bool = MERGED):
+        return super().__call__(x, deterministic=deterministic)
+"""
+    )
+
+    assert 0 == main(["show", "layers:Child"])
+    assert "before  (self, x, *, deterministic: bool = MERGED)" in capsys.readouterr().out

@@ -365,3 +365,44 @@ def test_errors_come_back_from_other_processes(load, inject, tmp_path, monkeypat
     assert (ConflictingParamError, True, 7) == (
         *(type(conflict), conflict.attribute_value, conflict.call_value),
     )
+
+
+def test_slotted_classes_by_value(python, tmp_path, inject):
+    """Classes that attrs has made anew, with `super()`, travel with what the author wrote."""
+    path = tmp_path / "slotted.py"
+    path.write_text(SLOTTED)
+
+    expected = ["7", "True", "(self, x, *, flag: bool = MERGED)"]
+    assert expected == python(path).splitlines()
+
+
+SLOTTED = """
+import attrs
+import cloudpickle
+
+from mergeparam import MERGED, mergeable
+from mergeparam._signature import written_signature
+
+
+@mergeable("flag")
+@attrs.frozen
+class Layer:
+    flag: bool | None = None
+
+    def __call__(self, x, *, flag: bool = MERGED):
+        return flag
+
+
+@mergeable("flag")
+@attrs.frozen
+class Child(Layer):
+    def __call__(self, x, *, flag: bool = MERGED):
+        return super().__call__(x, flag=flag)
+
+
+there = cloudpickle.loads(cloudpickle.dumps(Child))
+(method,) = there.__mergeable__.methods
+print(there()(1, flag=7))
+print(there(True)(1))
+print(str(written_signature(vars(there)["__call__"], method.written)).replace("'", ""))
+"""
