@@ -7,6 +7,9 @@ import nox
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 FIRST = PYTHONS[0]
+MEASURED = (FIRST, "3.14")
+"""On these two every line runs: annotations are lazy since 3.14."""
+
 TORCH = "torch==2.13.0+cpu"
 
 nox.options.sessions = [
@@ -17,6 +20,7 @@ nox.options.sessions = [
     "lint",
     "typing",
     "packaging",
+    "docs",
     "example",
 ]
 nox.options.error_on_missing_interpreters = False
@@ -24,8 +28,11 @@ nox.options.error_on_missing_interpreters = False
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the suite and keep what it covers."""
+    """Run the suite; on two Pythons keep what it covers, which takes longer."""
     session.install("-e", ".[test]")
+    if session.python not in MEASURED:
+        session.run("pytest", *session.posargs)
+        return
     # The core that newer Pythons would take keeps every code object that it has seen, and stops
     # debuggers from stepping, so that tests of leaks and of pdb would find coverage's work.
     environment = {"COVERAGE_CORE": "ctrace"}
@@ -38,7 +45,8 @@ def frameworks(session: nox.Session) -> None:
     session.install("-e", ".[test,frameworks]")
     # A CPU build, by its full version: the plain one brings gigabytes of CUDA packages along.
     session.run("pip", "install", TORCH, success_codes=[0, 1])
-    session.run("coverage", "run", "-m", "pytest", "tests/frameworks", *session.posargs)
+    paths = ("tests/frameworks", "tests/docs/test_pages.py", "tests/examples/test_transformer.py")
+    session.run("coverage", "run", "-m", "pytest", *paths, *session.posargs)
 
 
 @nox.session(python=FIRST)
@@ -80,6 +88,15 @@ def packaging(session: nox.Session) -> None:
 
 
 @nox.session(python=FIRST)
+def docs(session: nox.Session) -> None:
+    """Build the documentation, run its examples, and check the links inside it."""
+    session.install("-e", ".[docs,test]")
+    strict = ("-n", "-W", "--keep-going")
+    session.run("sphinx-build", *strict, "-b", "html", "docs", "build/docs")
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session(python=FIRST)
 def example(session: nox.Session) -> None:
     """Run the main job as the README says it."""
     session.install(".[examples]")
@@ -87,7 +104,7 @@ def example(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS)
-def overhead(session: nox.Session) -> None:
-    """Measure what a merged call costs."""
-    session.install(".[bench]")
-    session.run("python", "benchmarks/call_overhead.py", *session.posargs)
+def bench(session: nox.Session) -> None:
+    """Measure what merging costs, and write the figures, the charts and the report."""
+    session.install("-e", ".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,0 +1,180 @@
+"""Directives that run code while the documentation is built, and show what it prints.
+
+What a page says of outputs, errors and bytecode is then what this version does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import traceback
+import types
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sphinx.application import Sphinx
+
+_MODULES = "run_at_build_modules"
+
+
+class _Running(SphinxDirective):
+    """What the directives share: a block for the code, and one for what is printed."""
+
+    def _block(self, text: str, language: str, *classes: str) -> nodes.literal_block:
+        block = nodes.literal_block(text, text, language=language, classes=[*classes])
+        self.set_source_info(block)
+        return block
+
+    def _printed(self, text: str, language: str, *classes: str) -> nodes.literal_block:
+        return self._block(text.rstrip("\n"), language, "printed", *classes)
+
+
+class RunDirective(_Running):
+    """Run Python, and show it above what it prints.
+
+    All blocks of a page share one module. An error fails the build, except the one that is named
+    by `:raises:`; the end of its traceback is shown then. So is what is warned, with `:warns:`.
+    """
+
+    has_content = True
+    option_spec: ClassVar[dict[str, Callable[[str], Any]]] = {
+        "hide-code": directives.flag,
+        "hide-output": directives.flag,
+        "language": directives.unchanged,
+        "raises": directives.unchanged_required,
+        "warns": directives.unchanged_required,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        """Return the code, and the output where there is any."""
+        source = "\n".join(self.content)
+        printed = self._run(source)
+        shown: list[nodes.Node] = []
+        if "hide-code" not in self.options:
+            shown.append(self._block(source, "python"))
+        if printed and "hide-output" not in self.options:
+            prose = ["prose"] if {"raises", "warns"} & {*self.options} else []
+            shown.append(self._printed(printed, self.options.get("language", "text"), *prose))
+        return shown
+
+    def _run(self, source: str) -> str:
+        place = f"{self.env.docname}.md"
+        code = compile("\n" * (self.content_offset + 1) + source, place, "exec")
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            raised = self._execute(code)
+        self._check("raises", [] if raised is None else [raised])
+        self._check("warns", [item.message for item in warned])
+        messages = [raised, *(item.message for item in warned)]
+        ends = [_end_of_traceback(message) for message in messages if message is not None]
+        return output.getvalue() + "".join(ends)
+
+    def _execute(self, code: types.CodeType) -> Exception | None:
+        try:
+            exec(code, vars(self._module()))  # noqa: S102 - the page's own code
+        except Exception as error:
+            if "raises" not in self.options:
+                raise
+            return error
+        return None
+
+    def _check(self, option: str, found: list[Any]) -> None:
+        """Fail the build if another kind of error or warning came, or none."""
+        expected = self.options.get(option, "").split()
+        names = [type(item).__name__ for item in found]
+        if names != expected:
+            msg = f"expected :{option}: {' '.join(expected)}, and it was {' '.join(names)}"
+            raise self.error(msg)
+
+    def _module(self) -> types.ModuleType:
+        """Return the module that the blocks of this page share.
+
+        Dataclasses look their module up, so it has to be found under its name.
+        """
+        modules = self.env.temp_data.setdefault(_MODULES, {})
+        if self.env.docname not in modules:
+            name = f"page_{self.env.docname.replace('/', '_').replace('-', '_')}"
+            modules[self.env.docname] = sys.modules[name] = types.ModuleType(name)
+        module: types.ModuleType = modules[self.env.docname]
+        return module
+
+
+class CommandDirective(_Running):
+    """Run a command in the folder of the examples, and show what it prints."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    option_spec: ClassVar[dict[str, Callable[[str], Any]]] = {
+        "exit-code": directives.nonnegative_int,
+        "language": directives.unchanged,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        """Return the command, and the output."""
+        folder = Path(self.env.srcdir) / "_examples"
+        program, *arguments = shlex.split(self.arguments[0])
+        done = subprocess.run(  # noqa: S603 - the page's own command
+            [sys.executable, "-m", program, *arguments],
+            cwd=folder,
+            env=os.environ | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != self.options.get("exit-code", 0):
+            msg = f"exit code {done.returncode}: {done.stderr}"
+            raise self.error(msg)
+        printed = (done.stdout + done.stderr).replace(f"{folder}{os.sep}", "")
+        return [
+            self._block(f"$ {self.arguments[0]}", "console"),
+            self._printed(printed, self.options.get("language", "text")),
+        ]
+
+
+class BenchmarksDirective(_Running):
+    """Show the report of the benchmarks, if they have been run."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the report below this page's own headings."""
+        report = Path(self.env.srcdir).parent / "benchmarks" / "README.md"
+        if not report.exists():
+            return self.parse_text_to_nodes("They have not been measured for this version yet.")
+        self.env.note_dependency(report)
+        folder = os.path.relpath(report.parent, Path(self.env.doc2path(self.env.docname)).parent)
+        text = _for_another_page(report.read_text(encoding="utf-8"), Path(folder).as_posix())
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
+def _for_another_page(report: str, folder: str) -> str:
+    """Leave out the title, find the images, and unlink what is not on the site."""
+    _, _, text = report.partition("\n")
+    text = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
+    return re.sub(r"!\[([^\]]*)\]\((?!https?:)", rf"![\1]({folder}/", text)
+
+
+def _end_of_traceback(error: BaseException | str) -> str:
+    if isinstance(error, str):
+        return f"{error}\n"
+    return "".join(traceback.format_exception_only(error))
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Tell Sphinx of the directives."""
+    app.add_directive("run", RunDirective)
+    app.add_directive("command", CommandDirective)
+    app.add_directive("benchmarks", BenchmarksDirective)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

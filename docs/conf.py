@@ -1,0 +1,47 @@
+"""How Sphinx builds the documentation; it needs no network."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "mergeparam"
+author = "the mergeparam authors"
+copyright = author  # noqa: A001 - named by Sphinx
+version = release = metadata.version("mergeparam")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "docstrings",
+    "run_at_build",
+]
+exclude_patterns = ["_examples"]
+
+myst_enable_extensions = ["colon_fence", "deflist", "smartquotes"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+# Other projects' pages are not looked up, because a build needs no network.
+nitpick_ignore_regex = [
+    ("py:.*", r"(inspect|functools|collections|typing|types|enum)\..*"),
+    ("py:class", r"(mergeparam\._\w+\.)?(\w|Unset)"),  # type variables, and what a list holds
+]
+
+html_theme = "furo"
+html_title = "mergeparam"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sphinx = False
+html_show_copyright = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
