@@ -16,6 +16,7 @@ from mergeparam._install import (
 from mergeparam._key import fresh_key
 from mergeparam._prologue import make_merges, merge_source
 from mergeparam._raw_reads import warn_of_raw_reads
+from mergeparam._rewrap import is_changed_in_place
 from mergeparam._signature import read_written
 from mergeparam._spec import MergedMethod, Param
 from mergeparam._splice import SpliceError, insert, make_patch
@@ -189,7 +190,7 @@ def _spliced(target: Target, key: str, strategy: Inject) -> tuple[CodeType | Non
 
 def _splice_into(target: Target, key: str) -> tuple[CodeType, int]:
     place = target.located
-    if place.is_wrapped and place.is_borrowed:
+    if place.is_borrowed and is_changed_in_place(place.chain):
         msg = "it wraps what a base class holds, which must not change"
         raise SpliceError(msg)
     code = place.function().__code__
@@ -205,7 +206,8 @@ def _install(item: _Prepared) -> None:
     place, params = item.target.located, item.target.params
     key, function, provides = item.method.key.text, place.function(), item.method.provides
     merge = merge_source(key, place.receiver, params, remembered=item.target.remembered)
-    if provides or (place.is_wrapped and not place.is_borrowed):
+    is_kept = place.is_borrowed and is_changed_in_place(place.chain)
+    if provides or (place.is_wrapped and not is_kept):
         code = enclose(function, key, place.receiver, params, merge, provides=provides)
         install_enclosure(item.target, code, body_attribute(key), helper_attribute(function))
     else:

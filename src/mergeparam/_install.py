@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mergeparam._lookup import MERGED_NAMES, merged_names
 from mergeparam._prologue import BOTH, NEITHER, WRITTEN, unset_attributes
 from mergeparam._resolve import resolve_both, resolve_neither
+from mergeparam._rewrap import is_changed_in_place, rewrap
 from mergeparam._sentinels import MERGED
 from mergeparam._signature import copy_annotations, set_signature, shows
 from mergeparam._spec import MergedClass, MergedMethod
@@ -24,14 +25,16 @@ if TYPE_CHECKING:
 def install_code(target: Target, code: CodeType) -> None:
     """Make the method run `code`.
 
-    A plain function is copied, because a base, another class or a module may share it. One
-    that a framework has wrapped is changed in place, so that the wrapper goes on to call it.
+    The function is copied, because a base, another class or a module may share it, and the copy
+    is wrapped as the function was. Inside a wrapper that only its author can make it is changed
+    in place, so that the wrapper goes on to call it.
     """
     place, params = target.located, target.params
-    if not place.is_wrapped:
-        function = copy_function(place.function(), code)
-        set_signature(function, params)
-        _set_attribute(place.cls, place.method, function)
+    function = copy_function(place.function(), code)
+    chain = rewrap(place.chain, function)
+    if chain is not None:
+        _set_chain_signatures(chain, params)
+        _set_attribute(place.cls, place.method, chain[0])
     else:
         function = place.function()
         function.__code__ = code
@@ -71,7 +74,7 @@ def install_enclosure(
     body = copy_function(function, function.__code__)
     # Its examples are those of the method, and are to be found once.
     body.__doc__ = None
-    if place.is_wrapped and place.is_borrowed:
+    if place.is_borrowed and is_changed_in_place(place.chain):
         body = place.chain[0]  # type: ignore[assignment]  # what the base has wrapped must not change
         enclosed = copy_function(function, code)
         set_signature(enclosed, target.params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Children = Callable[[object], Iterable[tuple[str, object]]]
     Finisher = Callable[[type], None]
+    WrapLike = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any] | None]
     Hint = Callable[[Situation], str | None]
 
 
@@ -60,6 +61,9 @@ followers: list[Follower] = []
 
 tracing: list[Callable[[], bool]] = []
 """Whether a framework is tracing the Python code that asks."""
+
+wrappers: list[WrapLike] = []
+"""How frameworks wrap methods: functions of a wrapper and a function, which wrap that alike."""
 
 missing_hints: list[Hint] = []
 conflict_hints: list[Hint] = []

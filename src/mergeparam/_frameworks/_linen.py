@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 from flax import linen as nn
 from flax.core import lift
+from flax.linen import module as linen_module
 
 from mergeparam import _frameworks
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mergeparam._report import Situation
 
 
-def _nested_code(function: Callable[..., Any], name: str) -> CodeType | None:
+def _nested_code(function: object, name: str) -> CodeType | None:
     """Return the code of a function that is defined in another one's body.
 
     A Flax that is written otherwise has none, and then nothing is ever said of it.
@@ -32,6 +33,10 @@ def _nested_code(function: Callable[..., Any], name: str) -> CodeType | None:
 
 _LIFTED = _nested_code(lift.pack, "wrapper")
 """What every lifted transformation runs around the method that it has lifted."""
+
+_wrap_method_once = getattr(linen_module, "wrap_method_once", None)
+_METHOD_WRAPPER = _nested_code(_wrap_method_once, "wrapped_module_method")
+"""What Linen puts around every method, to keep track of modules."""
 
 _UNTRACED = {
     "jit": "list the parameter in static_argnums, where self counts as 0, or in static_argnames",
@@ -50,6 +55,14 @@ def _children(obj: object) -> Iterator[tuple[str, object]]:
     if isinstance(obj, nn.Module) and obj.scope is not None:
         dir(obj)
         yield from ((f".{name}", value) for name, value in vars(obj).items())
+
+
+def _wrapped_like(
+    wrapper: Callable[..., Any], function: Callable[..., Any]
+) -> Callable[..., Any] | None:
+    """Wrap a function as Linen does, if the wrapper is Linen's."""
+    is_linens = getattr(wrapper, "__code__", wrapper) is _METHOD_WRAPPER
+    return _wrap_method_once(function) if is_linens and _wrap_method_once else None
 
 
 def _callers() -> Iterator[FrameType]:
@@ -103,5 +116,6 @@ def _traced_value(situation: Situation) -> str | None:
 
 
 _frameworks.children.append(_children)
+_frameworks.wrappers.append(_wrapped_like)
 _frameworks.missing_hints.append(_dropped_keyword)
 _frameworks.conflict_hints.append(_traced_value)
