@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 from mergeparam._collect import Target, check_params, collect
 from mergeparam._enclose import body_attribute, enclose, helper_attribute
-from mergeparam._frameworks import adapt, finishers
+from mergeparam._frameworks import adapt, checks_types, finishers, refusals
 from mergeparam._install import (
+    goes_around,
     install_code,
     install_enclosure,
     install_specification,
@@ -26,7 +28,7 @@ from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import CodeType
+    from types import CodeType, FrameType
 
 
 C = TypeVar("C", bound=type[Any])
@@ -129,6 +131,8 @@ def _decorate(
 ) -> C:
     adapt()
     _check_class(cls)
+    for refuse in refusals:
+        refuse(cls, _frame_of_the_class())
     strategy = choose(inject)
     targets = collect(cls, params, methods)
     prepared = [_prepare(target, strategy, provides=provide) for target in targets]
@@ -140,6 +144,14 @@ def _decorate(
     for finish in finishers:
         finish(cls)
     return cls
+
+
+def _frame_of_the_class() -> FrameType:
+    """Return the frame that applies the decorator."""
+    frame = sys._getframe()  # noqa: SLF001 - there is no other way to it
+    while frame.f_globals is globals() and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
 
 
 def _check_class(cls: object) -> None:
@@ -174,7 +186,7 @@ def _spliced(target: Target, key: str, strategy: Inject) -> tuple[CodeType | Non
     Where a wrapper has to serve there is no such code.
     """
     place = target.located
-    if strategy == "wrap":
+    if strategy == "wrap" or (strategy == "auto" and checks_types(place.chain[0])):
         return None, 0
     try:
         return _splice_into(target, key)
@@ -206,8 +218,7 @@ def _install(item: _Prepared) -> None:
     place, params = item.target.located, item.target.params
     key, function, provides = item.method.key.text, place.function(), item.method.provides
     merge = merge_source(key, place.receiver, params, remembered=item.target.remembered)
-    is_kept = place.is_borrowed and is_changed_in_place(place.chain)
-    if provides or (place.is_wrapped and not is_kept):
+    if provides or (place.is_wrapped and not goes_around(place)):
         code = enclose(function, key, place.receiver, params, merge, provides=provides)
         install_enclosure(item.target, code, body_attribute(key), helper_attribute(function))
     else:

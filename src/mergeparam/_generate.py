@@ -84,7 +84,7 @@ def build_like(
     cells = own | {name: theirs[name] for name in shared if name in theirs}
     return FunctionType(
         built.__code__,
-        built.__globals__,
+        function.__globals__,
         closure=tuple(cells[name] for name in built.__code__.co_freevars),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from mergeparam._frameworks import checks_types
 from mergeparam._lookup import MERGED_NAMES, merged_names
 from mergeparam._prologue import BOTH, NEITHER, WRITTEN, unset_attributes
 from mergeparam._resolve import resolve_both, resolve_neither
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from mergeparam._collect import Target
+    from mergeparam._locate import Located
     from mergeparam._spec import Param
+
+
+def goes_around(place: Located) -> bool:
+    """Whether the merge goes around what is around the function, which stays as it is then.
+
+    It checks types, and should see merged values; or a base holds it too.
+    """
+    if place.is_wrapped and checks_types(place.chain[0]):
+        return True
+    return place.is_borrowed and is_changed_in_place(place.chain)
 
 
 def install_code(target: Target, code: CodeType) -> None:
@@ -47,8 +59,8 @@ def install_wrapper(
 ) -> None:
     """Put the wrapper that `make` builds in the method's place.
 
-    It goes around a plain function, or around what a base has wrapped: that must not change, so
-    the wrapper speaks for itself.
+    It goes around a plain function, or around a wrapper that stays as it is, such as a base's:
+    then it speaks for itself.
     """
     place, params = target.located, target.params
     function, method = place.function(), place.chain[0]
@@ -74,8 +86,8 @@ def install_enclosure(
     body = copy_function(function, function.__code__)
     # Its examples are those of the method, and are to be found once.
     body.__doc__ = None
-    if place.is_borrowed and is_changed_in_place(place.chain):
-        body = place.chain[0]  # type: ignore[assignment]  # what the base has wrapped must not change
+    if goes_around(place):
+        body = place.chain[0]  # type: ignore[assignment]  # what must not change
         enclosed = copy_function(function, code)
         set_signature(enclosed, target.params)
         _mark(enclosed, target.params)

@@ -35,10 +35,15 @@ _NUMBERS = itertools.count(2)
 
 
 def fresh_key(wish: str) -> Key:
-    """Return a key for `wish`, or for `wish` with a number where that is taken."""
+    """Return a key for `wish`, or for `wish` with a number where that is taken.
+
+    A number may be taken too, by a specification that has come from another process.
+    """
     with _LOCK:
-        key = Key(f"{wish}#{next(_NUMBERS)}" if wish in _LIVING else wish)
-        _LIVING[key.text] = key
+        text = wish
+        while text in _LIVING:
+            text = f"{wish}#{next(_NUMBERS)}"
+        _LIVING[text] = key = Key(text)
     return key
 
 

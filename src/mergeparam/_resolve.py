@@ -105,15 +105,22 @@ def _declaration(cls: type, key: str, name: str) -> tuple[MergedMethod, Param]:
 
 
 def _merged_method(cls: type, key: str) -> MergedMethod:
-    found = next((method for method in levels(cls) if method.key.text == key), None)
-    if found is None:
+    found = [method for method in levels(cls) if method.key.text == key]
+    if len(found) > 1:
+        msg = (
+            f"{cls.__qualname__} inherits from two merged classes of one name that come from two "
+            f"processes ({key}), so that their merges cannot be told apart. Give one of the "
+            f"classes another name."
+        )
+        raise MergeDefinitionError(msg)
+    if not found:
         msg = (
             f"{cls.__qualname__} runs a method that another class has merged ({key}), and has no "
             f"part in that class. Inherit from it, or share the function before it is merged and "
             f"put @mergeable on both classes."
         )
         raise MergeDefinitionError(msg)
-    return found
+    return found[0]
 
 
 def declared_default(self: object, param: Param) -> object:

@@ -271,6 +271,111 @@ def test_namesake_subclass_of_a_class_by_value(write, python, inject):
     assert expected == python("-c", SUBCLASS.replace("INJECT", inject))
 
 
+TWICE = """
+from pathlib import Path
+
+import cloudpickle
+
+from mergeparam import MERGED, mergeable
+
+kept = []
+for _ in range(2):
+
+    @mergeable("flag", inject="INJECT")
+    class Layer:
+        flag = None
+
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    kept.append(Layer)
+Path("layers.pickle").write_bytes(cloudpickle.dumps(Layer))
+"""
+NAMESAKES = """
+import pickle
+from pathlib import Path
+
+from mergeparam import MERGED, MissingParamError, Param, mergeable
+
+Base = pickle.loads(Path("layers.pickle").read_bytes())
+kept = []
+for base in (object, Base):
+
+    @mergeable(Param("flag", default="of the subclass"), inject="INJECT")
+    class Layer(base):
+        flag = None
+
+        def __call__(self, *, flag=MERGED):
+            return super().__call__()
+
+    kept.append(Layer)
+try:
+    print(Layer()())
+except MissingParamError as error:
+    print(error.param)
+"""
+
+
+def test_numbered_namesake_by_value(python, inject):
+    """A number that a namesake got in another process is not given away again here."""
+    python("-c", TWICE.replace("INJECT", inject))
+
+    assert "flag\n" == python("-c", NAMESAKES.replace("INJECT", inject))
+
+
+MIXIN = """
+import sys
+from pathlib import Path
+
+import cloudpickle
+
+from mergeparam import MERGED, Param, mergeable
+
+name = sys.argv[1]
+
+
+@mergeable(Param("flag", default=name), inject="INJECT")
+class Layer:
+    flag = None
+
+    def __call__(self, *, flag=MERGED):
+        return flag
+
+
+Path(name).write_bytes(cloudpickle.dumps(Layer))
+"""
+MIXED = """
+import pickle
+from pathlib import Path
+
+from mergeparam import MergeDefinitionError
+
+one, other = (pickle.loads(Path(name).read_bytes()) for name in ("one", "other"))
+
+
+class Both(one, other):
+    def __call__(self):
+        return other.__call__(self)
+
+
+print(one()(), other()())
+try:
+    print(Both()())
+except MergeDefinitionError as error:
+    print(error)
+"""
+
+
+def test_namesakes_from_two_processes(python, inject):
+    """Two classes of one name cannot be told apart inside a third one, and that is said."""
+    for name in ("one", "other"):
+        python("-c", MIXIN.replace("INJECT", inject), name)
+    apart, together = python("-c", MIXED).splitlines()
+
+    assert "one other" == apart
+    assert together.startswith("Both inherits from two merged classes of one name")
+
+
 BY_VALUE = """
 from pathlib import Path
 

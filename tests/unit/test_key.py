@@ -2,9 +2,11 @@
 
 import copy
 import gc
+import itertools
 import pickle
 
-from mergeparam._key import fresh_key
+from mergeparam import _key
+from mergeparam._key import fresh_key, known_key
 
 
 def test_namesakes_get_numbers():
@@ -37,3 +39,13 @@ def test_a_key_from_elsewhere_is_taken():
 
     assert "unit.elsewhere" == foreign.text
     assert foreign.text != fresh_key("unit.elsewhere").text
+
+
+def test_a_number_from_elsewhere_is_taken(monkeypatch):
+    """So is a key that got its number in another process."""
+    monkeypatch.setattr(_key, "_NUMBERS", itertools.count(2))
+    foreign, first = known_key("unit.number#2"), fresh_key("unit.number")
+    second = fresh_key("unit.number")
+
+    assert ["unit.number#2", "unit.number"] == [foreign.text, first.text]
+    assert "unit.number#3" == second.text

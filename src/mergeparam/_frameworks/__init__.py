@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import FrameType
 
     from mergeparam._provide import Scope, provide
     from mergeparam._report import Situation
 
+    Check = Callable[[object], bool]
     Children = Callable[[object], Iterable[tuple[str, object]]]
     Finisher = Callable[[type], None]
     WrapLike = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any] | None]
     Hint = Callable[[Situation], str | None]
+    Refusal = Callable[[type, FrameType], None]
 
 
 class Follower(Protocol):
@@ -37,7 +40,14 @@ class Follower(Protocol):
         """Refuse to let a value be read that could go into a trace and be stale there."""
 
 
-_ADAPTERS = {"jax": ("_jax", "_jax_scope"), "flax.linen": ("_linen",), "torch": ("_torch",)}
+_ADAPTERS = {
+    "beartype": ("_beartype",),
+    "flax.linen": ("_linen",),
+    "jax": ("_jax", "_jax_scope"),
+    "jaxtyping": ("_jaxtyping",),
+    "torch": ("_torch",),
+    "typeguard": ("_typeguard",),
+}
 _waiting = set(_ADAPTERS)
 
 
@@ -59,6 +69,12 @@ finishers: list[Finisher] = []
 followers: list[Follower] = []
 """The frameworks that follow what is provided."""
 
+checkers: list[Check] = []
+"""Whether a function is a wrapper that checks the types of arguments."""
+
+refusals: list[Refusal] = []
+"""Raise for a class that is decorated, in a frame, in a way that would lose the merge."""
+
 tracing: list[Callable[[], bool]] = []
 """Whether a framework is tracing the Python code that asks."""
 
@@ -68,6 +84,11 @@ wrappers: list[WrapLike] = []
 missing_hints: list[Hint] = []
 conflict_hints: list[Hint] = []
 """What a framework may have done to an argument, for the errors of a call."""
+
+
+def checks_types(function: object) -> bool:
+    """Whether a function is a wrapper that checks types, and so should see merged values."""
+    return any(is_checker(function) for is_checker in checkers)
 
 
 def has_news() -> bool:
