@@ -304,7 +304,9 @@ def spliced(source, *params):
 
 def test_old_names_are_used_again():
     """Names that the target has already are not added."""
-    code, new, _ = spliced("def f(self, d): return self.d._mergeparam_both._mergeparam_neither\n", Param("d"))
+    code, new, _ = spliced(
+        "def f(self, d): return self.d._mergeparam_both._mergeparam_neither\n", Param("d")
+    )
 
     assert code.co_names == new.co_names
 

@@ -5,10 +5,10 @@ import inspect
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import cases
+from strategies import cases, values
 from test_against_by_hand import decorated, run
 
-from mergeparam import MergeError, merged_signature, route, unset_params
+from mergeparam import MergeError, merged_signature, provide, route, unset_params
 
 VALUE = object()
 
@@ -35,6 +35,13 @@ def plain_parameters(signature):
     return [item for item in signature.parameters.values() if item.kind not in variadic]
 
 
+@st.composite
+def providing(draw, case):
+    """Return a scope that provides values, or `unset` objects, to parameters of a case."""
+    names = draw(st.lists(st.sampled_from([*case.merged]), unique=True))
+    return provide(other=1, **{name: draw(values(case.merged[name].unset)) for name in names})
+
+
 def is_required(parameter):
     """Whether callers must give it."""
     return parameter.default is parameter.empty
@@ -45,7 +52,19 @@ def is_required(parameter):
 def test_what_it_accepts_never_raises(case, data):
     """A call with all that is required, and any part of the rest, is merged."""
     instance = decorated(case, data.draw(st.sampled_from(("inline", "wrap"))))(case.attributes)
-    signature = merged_signature(instance)
+    unset = {
+        name: param.unset
+        for name, param in case.merged.items()
+        if param.on_conflict.startswith("raise")
+        and case.attributes[param.attribute] is not param.unset
+    }
+    with data.draw(providing(case)):
+        signature = merged_signature(instance)
+        call_with(instance, signature, chosen_names(signature, data), unset)
+
+
+def chosen_names(signature, data):
+    """Return all that is required, and some of the rest."""
     chosen, skipped_positional = set(), False
     for parameter in plain_parameters(signature):
         by_position = parameter.kind is not parameter.KEYWORD_ONLY
@@ -54,14 +73,7 @@ def test_what_it_accepts_never_raises(case, data):
             chosen.add(parameter.name)
         else:
             skipped_positional = skipped_positional or by_position
-
-    unset = {
-        name: param.unset
-        for name, param in case.merged.items()
-        if param.on_conflict.startswith("raise")
-        and case.attributes[param.attribute] is not param.unset
-    }
-    call_with(instance, signature, chosen, unset)
+    return chosen
 
 
 @settings(max_examples=60, deadline=None)
@@ -69,35 +81,56 @@ def test_what_it_accepts_never_raises(case, data):
 def test_leaving_out_what_it_requires_raises(case, data):
     """Without one of the required parameters the call is a `MergeError`."""
     instance = decorated(case, data.draw(st.sampled_from(("inline", "wrap"))))(case.attributes)
-    signature = merged_signature(instance)
-    needed = [
-        item.name
-        for item in plain_parameters(signature)
-        if item.name in case.merged and is_required(item)
-    ]
-    assume(needed)
-    left_out = data.draw(st.sampled_from(needed))
-    others = [name for name in needed if name != left_out]
+    with data.draw(providing(case)):
+        signature = merged_signature(instance)
+        needed = [
+            item.name
+            for item in plain_parameters(signature)
+            if item.name in case.merged and is_required(item)
+        ]
+        assume(needed)
+        left_out = data.draw(st.sampled_from(needed))
 
-    kwargs = {}
-    for name in others:
-        if signature.parameters[name].kind is not inspect.Parameter.POSITIONAL_ONLY:
-            kwargs[name] = VALUE
-    with pytest.raises(MergeError):
-        run(instance(**kwargs))
+        kwargs = {}
+        for name in needed:
+            kind = signature.parameters[name].kind
+            if name != left_out and kind is not inspect.Parameter.POSITIONAL_ONLY:
+                kwargs[name] = VALUE
+        with pytest.raises(MergeError):
+            run(instance(**kwargs))
 
 
 @settings(max_examples=100, deadline=None)
-@given(case=cases())
-def test_agreement(case):
+@given(case=cases(), data=st.data())
+def test_agreement(case, data):
     """What is unset is what the signature requires, and `route` passes all of it."""
     instance = decorated(case, "auto")(case.attributes)
-    required = {
-        item.name
-        for item in plain_parameters(merged_signature(instance))
-        if item.name in case.merged and is_required(item)
-    }
-    unset = set(unset_params(instance))
+    before = route(instance, **dict.fromkeys(case.merged, VALUE))
+    with data.draw(providing(case)):
+        required = {
+            item.name
+            for item in plain_parameters(merged_signature(instance))
+            if item.name in case.merged and is_required(item)
+        }
+        unset = set(unset_params(instance))
 
-    assert unset <= required
-    assert unset <= set(route(instance, **dict.fromkeys(case.merged, VALUE)))
+        assert unset <= required
+        assert unset <= before.keys()
+        assert before == route(instance, **dict.fromkeys(case.merged, VALUE))
+
+
+@settings(max_examples=100, deadline=None)
+@given(case=cases(), data=st.data())
+def test_what_is_provided_is_not_needed(case, data):
+    """A provided value takes a name off those that are needed; an `unset` object adds it."""
+    instance = decorated(case, "auto")(case.attributes)
+    name = data.draw(st.sampled_from([*case.merged]))
+    param = case.merged[name]
+    is_set = case.attributes[param.attribute] is not param.unset
+    before = set(unset_params(instance))
+
+    with provide(**{name: VALUE}):
+        assert before - {name} == set(unset_params(instance))
+    with provide(**{name: param.unset}):
+        assert before | ({name} if not is_set else set()) == set(unset_params(instance))
+    assert before == set(unset_params(instance))

@@ -39,6 +39,11 @@ class _State:
         self.key: Any = None
         self.suspendable = 0
 
+    def __del__(self) -> None:
+        """Leave what is left of scopes, if the thread has ended with a key."""
+        if self.key is not None:
+            Scope.living.remove(id(self))
+
 
 class _Thread(threading.local):
     """Finds the state of the thread that runs."""

@@ -1,0 +1,1010 @@
+"""JAX never keeps a trace that was made under other provided values."""
+
+import asyncio
+import contextlib
+import contextvars
+import dataclasses
+import enum
+import functools
+import gc
+import subprocess
+import sys
+import threading
+import types
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+
+import attrs
+import numpy as np
+import pytest
+
+from mergeparam import (
+    MERGED,
+    ConflictingParamError,
+    MergeError,
+    MissingParamError,
+    Param,
+    _frameworks,
+    mergeable,
+    provide,
+)
+
+jax = pytest.importorskip("jax", reason="jax is not installed")
+JaxWithoutKeys = pytest.importorskip("mergeparam._frameworks._jax_scope").JaxWithoutKeys
+jnp, lax = jax.numpy, jax.lax
+
+
+@mergeable("gain")
+class Scale:
+    """Multiplies by what is merged."""
+
+    def __init__(self, gain=None):
+        self.gain = gain
+
+    def __call__(self, x, *, gain=MERGED):
+        return x * gain
+
+
+@mergeable(Param("gain", default=10.0))
+class Tenfold:
+    """Multiplies by ten where nobody says anything."""
+
+    gain = None
+
+    def __call__(self, x, *, gain=MERGED):
+        return x * gain
+
+
+@mergeable("gain", provide=True)
+class Providing:
+    """Provides its gain to a function."""
+
+    def __init__(self, function, gain=None):
+        self.function = function
+        self.gain = gain
+
+    def __call__(self, x, *, gain=MERGED):
+        return self.function(x)
+
+
+def custom_vjp(function):
+    """Give the function a derivative that calls it, too."""
+    wrapped = jax.custom_vjp(function)
+    wrapped.defvjp(lambda x: (function(x), None), lambda _, gradient: (gradient * function(1.0),))
+    return wrapped
+
+
+def custom_jvp(function):
+    """Give the function a derivative that calls it, too."""
+    wrapped = jax.custom_jvp(function)
+    wrapped.defjvp(lambda x, t: (function(x[0]), function(t[0])))
+    return wrapped
+
+
+def conditional(function):
+    """Call the function in one of two branches."""
+    return lambda x: lax.cond(x > 0, function, jnp.negative, x)
+
+
+def repeated(function):
+    """Call the function in a loop that runs once."""
+    return lambda x: lax.while_loop(lambda c: c[0] < 1, lambda c: (1, function(c[1])), (0, x))[1]
+
+
+def scanned(function):
+    """Call the function as the body of a scan of one step."""
+    return lambda x: lax.scan(lambda c, _: (function(c), None), x, length=1)[0]
+
+
+def written_out(function):
+    """Run the jaxpr of the function."""
+    return lambda x: jax.core.eval_jaxpr(
+        (closed := jax.make_jaxpr(function)(x)).jaxpr, closed.consts, x
+    )[0]
+
+
+def linearized(function):
+    """Run the linear map that the function is."""
+    return lambda x: jax.linearize(function, x)[1](x)
+
+
+def inner_jit(function):
+    """Call a jitted function in a jitted one."""
+    inner = jax.jit(function)
+    return jax.jit(lambda x: inner(x) + inner(x) - inner(x))
+
+
+WAYS = {
+    "jit": jax.jit,
+    "jit in jit": inner_jit,
+    "checkpoint": jax.checkpoint,
+    "vmap": lambda function: lambda x: jax.vmap(function)(x[None])[0],
+    "map": lambda function: lambda x: lax.map(function, x[None])[0],
+    "scan": scanned,
+    "while_loop": repeated,
+    "fori_loop": lambda function: lambda x: lax.fori_loop(0, 1, lambda _, c: function(c), x),
+    "cond": conditional,
+    "switch": lambda function: lambda x: lax.switch(0, [function, jnp.sin], x),
+    "custom_vjp": custom_vjp,
+    "custom_jvp": custom_jvp,
+    "grad": lambda function: lambda x: x * jax.grad(function)(x),
+    "grad of custom_vjp": lambda function: lambda x: x * jax.grad(custom_vjp(function))(x),
+    "grad of checkpoint": lambda function: lambda x: x * jax.grad(jax.checkpoint(function))(x),
+    "jvp": lambda function: lambda x: jax.jvp(custom_jvp(function), (x,), (x,))[1],
+    "vjp": lambda function: lambda x: jax.vjp(function, x)[1](x)[0],
+    "linearize": linearized,
+    "jacfwd": lambda function: lambda x: x * jax.jacfwd(function)(x),
+    "jacrev": lambda function: lambda x: x * jax.jacrev(function)(x),
+    "make_jaxpr": written_out,
+    "partial": lambda function: functools.partial(
+        jax.jit(lambda f, x: f(x), static_argnums=0), function
+    ),
+}
+
+
+every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+def check(call):
+    """Check that every answer is that of the values that are provided."""
+    x = jnp.float32(3.0)
+    for _ in range(2):
+        with provide(gain=2.0):
+            assert 6.0 == call(x)
+            with provide(gain=5.0):
+                assert 15.0 == call(x)
+            assert 6.0 == call(x)
+
+
+@every_way
+def test_every_transformation(way):
+    """Each value gives its own answer, whatever was traced before."""
+    check(way(Scale()))
+
+
+@every_way
+def test_every_transformation_between_jitted_functions(way):
+    """It does so inside a function, and around one, that was jitted outside."""
+    check(jax.jit(way(jax.jit(Scale()))))
+
+
+@pytest.mark.parametrize("way", ["jit", "checkpoint", "scan", "cond", "grad of custom_vjp"])
+def test_from_the_default_and_back(way):
+    """What was traced without a scope is not used in one, nor the other way round."""
+    call, x = WAYS[way](jax.jit(Tenfold())), jnp.float32(3.0)
+
+    assert 30.0 == call(x)
+    with provide(gain=2.0):
+        assert 6.0 == call(x)
+    assert 30.0 == call(x)
+    with provide(other=2.0):
+        assert 30.0 == call(x)
+
+
+@pytest.mark.parametrize("way", ["jit", "checkpoint", "scan", "grad of custom_vjp"])
+def test_providing_methods(way):
+    """`provide=True` is part of the key as `with provide` is."""
+    x, call = jnp.float32(3.0), WAYS[way](jax.jit(Scale()))
+    once = jax.jit(lambda x: Providing(call, 2.0)(x) + Providing(call)(x, gain=5.0))
+
+    assert 21.0 == once(x) == once(x)
+    assert 6.0 == Providing(call, 2.0)(x)
+    assert 15.0 == Providing(call)(x, gain=5.0)
+    with provide(gain=7.0):
+        assert 21.0 == once(x)
+        assert 21.0 == Providing(call)(x)
+
+
+def test_one_trace_for_one_value():
+    """A function is traced once for each value, however often scopes are opened."""
+    traces = []
+
+    @jax.jit
+    def call(x):
+        traces.append("trace")
+        return Scale()(x)
+
+    for gain in (2.0, 5.0) * 3:
+        with provide(gain=gain), provide(gain=gain):
+            assert 3.0 * gain == call(3.0)
+
+    assert 2 == len(traces)
+
+
+def test_errors_are_not_kept():
+    """A trace that raised is tried again."""
+    call = jax.jit(Scale())
+
+    with pytest.raises(MissingParamError, match="with provide"):
+        call(3.0)
+    with provide(gain=2.0):
+        assert 6.0 == call(3.0)
+    with provide(gain=None), pytest.raises(MissingParamError, match="gives None"):
+        call(3.0)
+    with provide(gain=2.0), pytest.raises(ConflictingParamError):
+        jax.jit(lambda x: Scale(1.0)(x, gain=1.0))(3.0)
+
+
+def test_compiled_ahead_of_time():
+    """What is lowered in a scope holds its values for good, as all that is compiled does."""
+    jitted = jax.jit(Scale())
+    x = jnp.float32(3.0)
+    with provide(gain=2.0):
+        traced, compiled = jitted.trace(x), jitted.lower(x).compile()
+    with provide(gain=5.0):
+        assert 6.0 == traced.lower().compile()(x) == compiled(x)
+        assert 15.0 == jitted.lower(x).compile()(x) == jitted(x)
+
+
+class Colour(enum.Enum):
+    RED = 1
+    GREEN = 2
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+Pair = namedtuple("Pair", "one two")  # noqa: PYI024 - what users write, too
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    rate: object
+    note: str = dataclasses.field(default="", compare=False)
+
+
+@attrs.frozen
+class Settings:
+    rate: object
+    note: str = attrs.field(default="", eq=False)
+
+
+class Truthy:
+    """Equal to all of its kind, in a way that nobody can decide."""
+
+    def __eq__(self, other):
+        raise ValueError("neither equal nor different")
+
+    def __hash__(self):
+        return 1
+
+
+class Unhashable(Exception):
+    """No value can be hashed by it."""
+
+    def __hash__(self):
+        raise KeyError("no hash")
+
+
+NAN = float("nan")
+FUNCTION, OTHER_FUNCTION = (lambda: None), (lambda: None)
+TOLD_APART = [
+    *(1, True, 1.0, 1 + 0j, Number.ONE, np.float32(1), np.float64(1), np.int32(1), np.bool_(1)),
+    *(0.0, -0.0, np.float32(0.0), np.float32(-0.0), np.float64(-0.0), complex(0, -0.0)),
+    *(NAN, float("inf"), 10**5000, jnp.bfloat16, jnp.dtype("float32")),
+    *("1", b"1", "", (), (1,), (True,), (1.0,), ((1,),), ((True,),), (0.0,), (-0.0,)),
+    *(frozenset([1]), frozenset([True]), range(1), Colour.RED, Colour.GREEN),
+    *(Pair(1, 2), Pair(True, 2), (1, 2), Config(1), Config(True), Settings(1), Settings(1.0)),
+    *(FUNCTION, OTHER_FUNCTION, int, float, functools.partial(max, 1)),
+]
+
+
+def test_values_that_are_told_apart():
+    """Values that are equal and trace differently have traces of their own, one for each."""
+    seen = []
+
+    @mergeable("value")
+    class Layer:
+        value = None
+
+        def __call__(self, x, *, value=MERGED):
+            seen.append(value)
+            return jnp.zeros(next(i for i, other in enumerate(TOLD_APART) if other is value))
+
+    call = jax.jit(Layer())
+    for _ in range(2):
+        for index, value in enumerate(TOLD_APART):
+            with provide(value=value):
+                assert (index,) == jax.eval_shape(call, 0.0).shape
+
+    assert len(TOLD_APART) == len(seen)
+    assert all(one is other for one, other in zip(TOLD_APART, seen, strict=True))
+
+
+@pytest.fixture
+def traced_with():
+    """Return a function that tells what a jitted function was traced with."""
+    seen = []
+
+    @mergeable("value")
+    class Layer:
+        value = None
+
+        def __call__(self, x, *, value=MERGED):
+            seen.append(value)
+            return x
+
+    call = jax.jit(Layer())
+
+    def traced_with(*values):
+        seen.clear()
+        for value in values:
+            with provide(value=value):
+                jax.eval_shape(call, 0.0)
+        return [*seen]
+
+    return traced_with
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda: 1,
+        lambda: float("nan"),
+        lambda: np.float32("nan"),
+        lambda: ("a", (1.0, None)),
+        lambda: Pair(1, frozenset([2])),
+        lambda: Config(0.5, note=str(object())),
+        lambda: Settings((1, 2), note=str(object())),
+    ],
+)
+def test_equal_values_share_a_trace(traced_with, value):
+    """A value that is made anew, and traces the same, is not traced again."""
+    assert 1 == len(traced_with(value(), value(), value()))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1],
+        {"a": 1},
+        {1},
+        bytearray(b"1"),
+        np.ones(2),
+        ([1],),
+        (1, {"a": 1}),
+        Pair(1, [2]),
+        Config([1]),
+        types.SimpleNamespace(rate=1),
+        Unhashable(),
+    ],
+)
+def test_what_may_change_is_traced_again(traced_with, value):
+    """A value without a hash may have changed since its scope was opened last."""
+    assert 3 == len(traced_with(value, value, value))
+
+
+def test_mutated_value():
+    """A list that has changed gives the new answer."""
+    gains = [2.0]
+
+    @mergeable("gains")
+    class Layer:
+        gains = None
+
+        def __call__(self, x, *, gains=MERGED):
+            return x * gains[0]
+
+    call = jax.jit(Layer())
+    for gain in (2.0, 5.0):
+        gains[0] = gain
+        with provide(gains=gains):
+            assert 3.0 * gain == call(3.0)
+
+
+def test_what_cannot_be_compared_is_traced_again(traced_with):
+    """A comparison that raises means different."""
+    assert 2 == len(traced_with(Truthy(), Truthy()))
+
+
+def test_arrays_by_identity(traced_with):
+    """An array of JAX does not change: it shares a trace with itself, and with no other."""
+    one, other = jnp.ones(2), jnp.ones(2)
+
+    assert 1 == len(traced_with(one, one))
+    assert [other] == traced_with(one, other, one, other)
+    assert 1 == len(traced_with((one,), (one,)))
+
+
+def test_arrays_give_their_own_answers():
+    """Arrays are constants of the trace, each of its own."""
+    call = jax.jit(Scale())
+    for gain in (2.0, 5.0, 2.0):
+        with provide(gain=jnp.full(2, gain)):
+            assert [3.0 * gain] * 2 == call(3.0).tolist()
+
+
+def test_traced_values():
+    """A value that is being traced goes into the functions inside, each time anew."""
+    inner = jax.jit(Scale())
+
+    @jax.jit
+    def outer(x, gain):
+        with provide(gain=gain):
+            return inner(x)
+
+    def loss(gain):
+        with provide(gain=gain):
+            return inner(3.0)
+
+    assert 6.0 == outer(3.0, 2.0)
+    assert 15.0 == outer(3.0, 5.0)
+    assert 3 == outer(3, 1)
+    assert 3.0 == jax.grad(loss)(2.0)
+    assert [6.0, 15.0] == jax.vmap(loss)(jnp.array([2.0, 5.0])).tolist()
+
+
+def test_scopes_that_close_in_any_order():
+    """The key is always that of the scopes that are left."""
+    call = jax.jit(Tenfold())
+    one, two, three = provide(gain=2.0), provide(gain=5.0), provide(other=1)
+    one.__enter__()
+    two.__enter__()
+    three.__enter__()
+
+    assert 15.0 == call(3.0)
+    one.__exit__(None, None, None)
+    assert 15.0 == call(3.0)
+    two.__exit__(None, None, None)
+    assert 30.0 == call(3.0)
+    three.__exit__(None, None, None)
+    assert 30.0 == call(3.0)
+
+
+def test_with_around_a_yield():
+    """The scope of a plain generator is open for its consumer, also in what is traced."""
+    call = jax.jit(Tenfold())
+
+    def generator():
+        with provide(gain=2.0):
+            yield call(3.0)
+        yield call(3.0)
+
+    going = generator()
+
+    assert 6.0 == next(going)
+    assert 6.0 == call(3.0)
+    assert 30.0 == next(going)
+    assert 30.0 == call(3.0)
+
+
+def test_providing_generator():
+    """The steps of a generator have their key, and its consumer has its own."""
+    call = jax.jit(Tenfold())
+
+    @mergeable("gain", provide=True)
+    class Layer:
+        gain = None
+
+        def __call__(self, *, gain=MERGED):
+            yield call(3.0)
+            with provide(gain=-1.0):
+                yield call(3.0)
+                yield call(3.0)
+            yield call(3.0)
+
+    two, five = Layer()(gain=2.0), Layer()(gain=5.0)
+
+    for expected in (2.0, -1.0, -1.0, 2.0):
+        assert 3.0 * expected == next(two)
+        assert 30.0 == call(3.0)
+        assert 3.0 * (expected if expected < 0 else 5.0) == next(five)
+        assert 30.0 == call(3.0)
+
+
+# asyncio: the thread's key, and the contexts of tasks.
+
+
+def test_coroutine_that_opens_a_scope():
+    """JAX could not tell the scope from those of other tasks, so a trace that needs it raises."""
+    call = jax.jit(Scale())
+
+    async def drive():
+        with provide(gain=2.0):
+            assert 6.0 == Scale()(3.0)
+            with pytest.raises(MergeError, match="in a plain function"):
+                call(3.0)
+            assert 6.0 == jax.jit(lambda x: Scale(2.0)(x))(3.0)
+        with pytest.raises(MissingParamError):
+            call(3.0)
+
+    asyncio.run(drive())
+    with provide(gain=5.0):
+        assert 15.0 == call(3.0)
+
+
+class Mode:
+    """A context manager of the user's own."""
+
+    def __init__(self, **values):
+        self.scope = provide(**values)
+
+    def __enter__(self):
+        self.scope.__enter__()
+
+    def __exit__(self, *error):
+        self.scope.__exit__(*error)
+
+
+@contextlib.contextmanager
+def mode(**values):
+    """Do the same as a generator."""
+    with provide(**values):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def async_mode(**values):
+    """Do the same, and wait."""
+    with provide(**values):
+        await asyncio.sleep(0)
+        yield
+
+
+@contextlib.contextmanager
+def stacked(**values):
+    """Do the same through a stack."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mode(**values))
+        yield
+
+
+@types.coroutine
+def old_coroutine(call):
+    """Open a scope in a coroutine that is written as a generator."""
+    with provide(gain=2.0):
+        yield
+        return call()
+
+
+OPENERS = {"plain": provide, "class": Mode, "generator": mode, "stack": stacked}
+
+
+@pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
+def test_what_a_coroutine_opens_through_something_else(opener):
+    """However a coroutine opens it: while it waits, others do not trace or run with its values."""
+    call = jax.jit(Tenfold())
+    with provide(gain=2.0):
+        assert 6.0 == call(3.0)
+
+    async def opening(others):
+        with opener(gain=2.0):
+            assert 6.0 == Tenfold()(3.0)
+            await asyncio.sleep(0)
+            with pytest.raises(MergeError):
+                call(3.0)
+            others.set()
+            await asyncio.sleep(0)
+
+    async def other(others):
+        await others.wait()
+        assert 30.0 == Tenfold()(3.0)
+        with pytest.raises(MergeError):
+            call(3.0)
+        assert 15.0 == plain(call, 5.0)
+
+    async def drive():
+        others = asyncio.Event()
+        await asyncio.gather(opening(others), other(others))
+        assert 30.0 == call(3.0)
+
+    asyncio.run(drive())
+    assert 30.0 == call(3.0)
+
+
+def plain(call, gain):
+    """Call in a scope, in a function that cannot wait."""
+    with provide(gain=gain):
+        return call(3.0)
+
+
+@pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
+def test_plain_function_called_in_a_coroutine(opener):
+    """What the error says to write works, in many tasks."""
+    call = jax.jit(Scale())
+
+    def plainly(gain):
+        with opener(gain=gain):
+            return call(3.0)
+
+    async def one(gain):
+        found = []
+        for _ in range(3):
+            found.append(float(plainly(gain)))
+            await asyncio.sleep(0)
+        return found
+
+    async def drive():
+        return await asyncio.gather(*(one(gain) for gain in (2.0, 5.0, 7.0)))
+
+    assert [[6.0] * 3, [15.0] * 3, [21.0] * 3] == asyncio.run(drive())
+
+
+def test_async_context_manager_and_old_coroutine():
+    """An async context manager and a coroutine that is a generator can wait, too."""
+    call = jax.jit(Scale())
+
+    async def drive():
+        async with async_mode(gain=2.0):
+            with pytest.raises(MergeError):
+                call(3.0)
+        with pytest.raises(MergeError):
+            await old_coroutine(lambda: call(3.0))
+
+    asyncio.run(drive())
+
+
+def test_providing_coroutines():
+    """`provide=True` closes the scope while the coroutine waits, so that it can be traced."""
+    call = jax.jit(Tenfold())
+
+    @mergeable("gain", provide=True)
+    class Layer:
+        gain = None
+
+        async def __call__(self, *, gain=MERGED):
+            found = []
+            for _ in range(3):
+                found.append(float(call(3.0)))
+                await asyncio.sleep(0)
+            return found
+
+    async def nothing():
+        return [float(call(3.0)), await asyncio.sleep(0), float(call(3.0))]
+
+    async def drive():
+        return await asyncio.gather(Layer()(gain=2.0), Layer()(gain=5.0), nothing())
+
+    assert [[6.0] * 3, [15.0] * 3, [30.0, None, 30.0]] == asyncio.run(drive())
+
+
+def test_scope_around_an_event_loop():
+    """A scope around the whole loop is that of its tasks, and has its key."""
+    call = jax.jit(Scale())
+
+    async def one():
+        await asyncio.sleep(0)
+        return float(call(3.0)) + float(plain(call, 5.0)) + float(call(3.0))
+
+    async def drive():
+        return await asyncio.gather(one(), one())
+
+    with provide(gain=2.0):
+        assert [27.0, 27.0] == asyncio.run(drive())
+
+
+def test_task_that_outlives_the_scope():
+    """A task keeps what was provided where it was created; a trace in it raises."""
+    call = jax.jit(Scale())
+
+    async def child(closed):
+        await closed.wait()
+        assert 6.0 == Scale()(3.0)
+        with pytest.raises(MergeError):
+            call(3.0)
+
+    async def drive():
+        closed = asyncio.Event()
+        with provide(gain=2.0):
+            task = asyncio.create_task(child(closed))
+        closed.set()
+        await task
+
+    asyncio.run(drive())
+
+
+@pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
+def test_scope_inside_one_of_another_context(opener):
+    """When the inner one closes, its thread does not get the key of the outer one."""
+    call = jax.jit(Tenfold())
+    with provide(gain=2.0):
+        assert 6.0 == call(3.0)
+        copied = contextvars.copy_context()
+
+    def inside():
+        with opener(gain=5.0):
+            assert 15.0 == call(3.0)
+        with pytest.raises(MergeError):
+            jax.jit(lambda x: Tenfold()(x))(3.0)
+
+    copied.run(inside)
+    assert 30.0 == call(3.0)
+    with provide(gain=7.0):
+        copied.run(inside)
+        assert 21.0 == call(3.0)
+    assert 30.0 == call(3.0)
+
+
+def test_scopes_inside_one_of_another_context_close_in_any_order():
+    """Nor does it where the inner ones close in any order."""
+    call = jax.jit(Tenfold())
+    with provide(gain=2.0):
+        assert 6.0 == call(3.0)
+        copied = contextvars.copy_context()
+    one, two, three = provide(gain=5.0), provide(other=1), provide(more=1)
+
+    def inside():
+        for scope in (one, two, three):
+            scope.__enter__()
+        for scope in (one, three, two):
+            scope.__exit__(None, None, None)
+
+    copied.run(inside)
+    assert 30.0 == call(3.0)
+
+
+def test_abandoned_coroutine():
+    """A coroutine that nobody goes on with, and that is closed elsewhere, leaves no trace."""
+    call = jax.jit(Tenfold())
+
+    async def opening():
+        with provide(gain=2.0):
+            await wait()
+
+    @types.coroutine
+    def wait():
+        yield
+
+    coroutine = opening()
+    contextvars.copy_context().run(coroutine.send, None)
+    with pytest.raises(MergeError):
+        call(3.0)
+    coroutine.close()
+    del coroutine
+    gc.collect()
+
+    assert 30.0 == call(3.0)
+    assert 15.0 == plain(call, 5.0)
+
+
+# Threads.
+
+
+def in_thread(function):
+    """Run a function in a thread of its own and return what it returns."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result(timeout=60)
+
+
+def test_threads_are_apart():
+    """Each thread has its own scopes and its own key, for one jitted function."""
+    call, barrier = jax.jit(Tenfold()), threading.Barrier(4, timeout=60)
+
+    def work(gain):
+        found = []
+        for _ in range(5):
+            barrier.wait()
+            with provide(gain=gain):
+                found.append(float(call(3.0)))
+                barrier.wait()
+                found.append(float(call(3.0)))
+            found.append(float(call(3.0)))
+        return found
+
+    gains = (2.0, 5.0, 7.0, 8.0)
+    with ThreadPoolExecutor(4) as pool:
+        results = [*pool.map(work, gains)]
+
+    assert [[3.0 * gain, 3.0 * gain, 30.0] * 5 for gain in gains] == results
+
+
+def test_copied_context_in_another_thread():
+    """A trace in a thread that was given a copied context raises, and leaves no key there."""
+    call = jax.jit(Tenfold())
+
+    def inside():
+        assert 6.0 == Tenfold()(3.0)
+        with pytest.raises(MergeError, match="another thread"):
+            call(3.0)
+        return float(plain(call, 5.0))
+
+    with provide(gain=2.0), ThreadPoolExecutor(1) as pool:
+        assert 6.0 == call(3.0)
+        copied = contextvars.copy_context()
+        assert 15.0 == pool.submit(copied.run, inside).result(timeout=60)
+        assert 30.0 == pool.submit(call, 3.0).result(timeout=60)
+    assert 30.0 == call(3.0)
+
+
+def test_copied_context_where_the_default_was_traced():
+    """What no key can tell: a thread that was given a copied context runs what it has traced.
+
+    Nothing of the scope is known to JAX there, and a trace without a scope has used the default.
+    """
+    call = jax.jit(Tenfold())
+    assert 30.0 == call(3.0)
+    with provide(gain=2.0):
+        copied = contextvars.copy_context()
+
+    assert 6.0 == in_thread(lambda: copied.run(Tenfold(), 3.0))
+    assert 30.0 == in_thread(lambda: copied.run(call, 3.0))
+    assert 6.0 == in_thread(lambda: copied.run(plain, call, 2.0))
+
+
+def test_scope_that_is_closed_in_another_thread():
+    """Neither thread goes on with a key that is not its own."""
+    call = jax.jit(Tenfold())
+
+    def generator():
+        with provide(gain=2.0):
+            yield
+        yield
+
+    going, context = generator(), contextvars.copy_context()
+    with provide(gain=5.0):
+        in_thread(lambda: context.run(next, going))
+        context.run(next, going)
+        assert 15.0 == call(3.0)
+    assert 30.0 == call(3.0)
+
+
+def test_coroutine_that_is_closed_in_another_thread():
+    """Its thread, which could not be told, notices with the next scope."""
+    call = jax.jit(Tenfold())
+
+    async def opening():
+        with provide(gain=2.0):
+            await asyncio.sleep(0)
+
+    coroutine = opening()
+    contextvars.copy_context().run(coroutine.send, None)
+    in_thread(coroutine.close)
+
+    with pytest.raises(MergeError):
+        call(3.0)
+    assert 15.0 == plain(call, 5.0)
+    assert 30.0 == call(3.0)
+
+
+def test_one_object_in_two_coroutines():
+    """One `provide` that two coroutines have open counts for each of them."""
+    call, shared = jax.jit(Tenfold()), provide(gain=2.0)
+
+    async def opening(first, then):
+        with shared:
+            first.set()
+            await then.wait()
+
+    async def drive():
+        one, two, end = (asyncio.Event() for _ in range(3))
+        tasks = [asyncio.create_task(opening(one, two)), asyncio.create_task(opening(two, end))]
+        await asyncio.wait([tasks[0]])
+        with pytest.raises(MergeError):
+            call(3.0)
+        end.set()
+        await tasks[1]
+        assert 30.0 == call(3.0)
+
+    asyncio.run(drive())
+
+
+def test_one_object_in_coroutines_of_two_threads():
+    """It counts for each thread, too, in whichever order they close it."""
+    call, shared = jax.jit(Tenfold()), provide(gain=2.0)
+
+    async def opening():
+        with shared:
+            await asyncio.sleep(0)
+
+    mine, other, context = opening(), opening(), contextvars.copy_context()
+    context.run(mine.send, None)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(other.send, None).result(timeout=60)
+        context.run(mine.close)
+        assert 30.0 == call(3.0)
+        with pytest.raises(MergeError):
+            pool.submit(call, 3.0).result(timeout=60)
+        pool.submit(other.close).result(timeout=60)
+        assert 30.0 == pool.submit(call, 3.0).result(timeout=60)
+
+
+# What happens at import.
+
+
+def run(script):
+    """Run a script in a fresh Python and return the lines that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCALE + script], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+SCALE = """
+from mergeparam import MERGED, MergeError, mergeable, provide
+
+@mergeable("gain")
+class Scale:
+    gain = None
+    def __call__(self, x, *, gain=MERGED):
+        return x * gain
+"""
+
+
+def test_jax_is_imported_inside_the_scope():
+    """JAX has not heard of a scope that is older than it; those inside are as ever."""
+    script = """
+with provide(gain=2.0):
+    import jax
+    call = jax.jit(Scale())
+    print(Scale()(3.0))
+    try:
+        call(3.0)
+    except MergeError as error:
+        print("before JAX was imported" in str(error))
+    with provide(gain=5.0):
+        print(call(3.0))
+    try:
+        call(3.0)
+    except MergeError as error:
+        print("before JAX was imported" in str(error))
+with provide(gain=7.0):
+    print(call(3.0))
+"""
+
+    assert ["6.0", "True", "15.0", "True", "21.0"] == run(script)
+
+
+def test_jax_is_not_imported():
+    """Nobody imports JAX for a scope."""
+    script = """
+import sys
+with provide(gain=2.0):
+    print(Scale()(3.0), "jax" in sys.modules)
+"""
+
+    assert ["6.0 False"] == run(script)
+
+
+def test_jax_without_user_contexts(monkeypatch):
+    """Under a JAX whose keys cannot be added to, no scope opens, and none is read in a trace."""
+    call = jax.jit(Tenfold())
+    scope = provide(gain=2.0)
+    monkeypatch.setattr(_frameworks, "followers", [])
+    scope.__enter__()
+    _frameworks.followers.append(JaxWithoutKeys())
+
+    assert 6.0 == Tenfold()(3.0)
+    with pytest.raises(MergeError, match=r"provide\(gain=2.0\) needs jax.make_user_context"):
+        call(3.0)
+    with pytest.raises(MergeError, match=r"provide\(gain=5.0\) needs"), provide(gain=5.0):
+        pass
+    scope.__exit__(None, None, None)
+    assert 30.0 == call(3.0)
+
+
+def test_import_of_a_jax_without_user_contexts():
+    """`provide` is refused then, and nothing else."""
+    script = """
+from mergeparam import Param
+
+@mergeable(Param("gain", default=10.0))
+class Tenfold(Scale):
+    def __call__(self, x, *, gain=MERGED):
+        return x * gain
+
+older = provide(gain=2.0)
+older.__enter__()
+import jax
+
+del jax.make_user_context
+call = jax.jit(Tenfold())
+print(Tenfold()(3.0), jax.vmap(Tenfold())(jax.numpy.ones(1)))
+for attempt in (lambda: call(3.0), lambda: provide(gain=5.0).__enter__()):
+    try:
+        attempt()
+    except MergeError as error:
+        print(str(error).partition(", which")[0])
+print(Tenfold()(3.0))
+older.__exit__(None, None, None)
+print(call(3.0), Scale()(3.0, gain=1.0))
+"""
+
+    assert [
+        "6.0 [2.]",
+        "provide(gain=2.0) needs jax.make_user_context",
+        "provide(gain=5.0) needs jax.make_user_context",
+        "6.0",
+        "30.0 3.0",
+    ] == run(script)
