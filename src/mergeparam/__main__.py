@@ -1,15 +1,20 @@
-"""The command line: `mergeparam show TARGET`, or `python -m mergeparam show TARGET`."""
+"""The command line: `mergeparam show TARGET` and `mergeparam bench TARGET`.
+
+`python -m mergeparam` is the same.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
 import os
+import pathlib
 import sys
 from typing import TYPE_CHECKING
 
-from mergeparam._cli import report
+from mergeparam._cli import bench, report
 from mergeparam._cli.describe import describe
+from mergeparam._cli.refusal import Refusal
 from mergeparam._cli.target import TargetError, load
 
 if TYPE_CHECKING:
@@ -26,18 +31,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        classes = load(options.target)
-    except TargetError as error:
+        options.run(load(options.target), options)
+    except (TargetError, Refusal) as error:
         print(f"mergeparam: {error}", file=sys.stderr)  # noqa: T201 - a command line prints
         return WRONG_TARGET
-    _show([describe(cls) for cls in classes], options.form)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mergeparam", description="Look at merged classes.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    show = commands.add_parser("show", help="show what is merged in a class or a module")
+    _add_show(commands.add_parser("show", help="show what is merged in a class or a module"))
+    _add_bench(commands.add_parser("bench", help="measure what the merge costs in a class"))
+    return parser
+
+
+def _add_show(show: argparse.ArgumentParser) -> None:
+    show.set_defaults(run=_show)
     show.add_argument("target", metavar="TARGET", help=_TARGET_HELP)
     forms = show.add_mutually_exclusive_group()
     for form, help_text in (
@@ -48,10 +58,28 @@ def _parser() -> argparse.ArgumentParser:
         forms.add_argument(
             f"--{form}", dest="form", action="store_const", const=form, help=help_text
         )
-    return parser
 
 
-def _show(classes: list[ClassDescription], form: str | None) -> None:
+def _add_bench(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=bench.run)
+    command.add_argument("target", metavar="TARGET", help=_TARGET_HELP)
+    command.add_argument("--method", help="the method, where several are merged")
+    command.add_argument("--setup", metavar="CODE", help="statements that prepare the call")
+    command.add_argument("--call", metavar="EXPRESSION", help="what is measured: layer(x)")
+    command.add_argument("--fast", action="store_true", help="take a second, less exact")
+    command.add_argument(
+        "--json", type=pathlib.Path, metavar="FILE", help="write all values, as pyperf has them"
+    )
+    command.add_argument(
+        "--plot", type=pathlib.Path, metavar="FILE", help="draw a chart: .svg, .png, .pdf"
+    )
+
+
+def _show(classes: list[type], options: argparse.Namespace) -> None:
+    _print([describe(cls) for cls in classes], options.form)
+
+
+def _print(classes: list[ClassDescription], form: str | None) -> None:
     match form:
         case "json":
             _write(report.as_json(classes))

@@ -37,8 +37,6 @@ _FIRST, _MORE = 0x80, 0x40
 _NO_COLUMNS, _LONG = 13, 14
 _LONGEST_ENTRY = 8
 _BYTE, _SIX_BITS = 0xFF, 0x3F
-_IS_LAST = bytes(not byte & _MORE for byte in range(256))
-"""Turns the last byte of a number of the exception table into 1, all others into 0."""
 
 
 class SpliceError(Exception):
@@ -333,42 +331,34 @@ def _moved_a_little(table: bytes, size: int) -> bytes:
     with a byte for each digit: to their last digits first, then, as with pen and paper, to those
     before them what is carried.
     """
-    count = len(table)
-    every = int.from_bytes(b"\1" * count, "big")
-    lasts = int.from_bytes(table.translate(_IS_LAST), "big")
-    firsts = lasts >> 8 | 1 << 8 * (count - 1)
-    whole = int.from_bytes(table, "big")
-    digits = (whole & every * _SIX_BITS) + _every_other(lasts, count) * size
+    every = int.from_bytes(b"\1" * len(table), "little")
+    whole = int.from_bytes(table, "little")
+    more = whole >> 6 & every
+    lasts = every ^ more
+    firsts = lasts << 8 | 1
+    # Full where more bytes of the number follow: what is added to its first byte runs on to the
+    # last one.
+    runs = more * 0xFF
+    starts = runs + (whole >> 7 & every) & lasts
+    lengths = runs + (starts << 8) & lasts
+    targets = runs + (lengths << 8) & lasts
+    digits = (whole & every * _SIX_BITS) + (starts | targets) * size
     longer = 0
     while carry := digits >> 6 & every:
         out = carry & firsts
         longer |= out
-        digits += (carry ^ out) << 8
+        digits += (carry ^ out) >> 8
         digits -= carry << 6
     flags = whole & every * (_FIRST | _MORE)
-    return _lengthened(bytearray((digits | flags).to_bytes(count, "big")), longer)
-
-
-def _every_other(marks: int, count: int) -> int:
-    """Return the first, third, fifth ... of the bytes that are 1: of start, target, start ..."""
-    odd, distance = marks, 8
-    while distance < 8 * count:
-        odd ^= odd >> distance
-        distance *= 2
-    return marks & odd
+    return _lengthened(bytearray((digits | flags).to_bytes(len(table), "little")), longer)
 
 
 def _lengthened(table: bytearray, marks: int) -> bytes:
     """Put a digit, which is 1, before the numbers that begin where `marks` has a 1."""
-    size = len(table)
     while marks:
-        mark = marks & -marks
-        place = size - mark.bit_length() // 8 - 1
-        table[place : place + 1] = (
-            table[place] & _FIRST | _MORE | 1,
-            table[place] & ~_FIRST,
-        )
-        marks ^= mark
+        place = marks.bit_length() // 8
+        table[place : place + 1] = table[place] & _FIRST | _MORE | 1, table[place] & ~_FIRST
+        marks ^= 1 << 8 * place
     return bytes(table)
 
 

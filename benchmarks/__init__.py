@@ -1,0 +1,1 @@
+"""What `@mergeable` costs, measured so that anyone can repeat it: `python -m benchmarks`."""

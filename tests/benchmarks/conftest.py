@@ -1,0 +1,28 @@
+"""The benchmarks are a package beside the tests, and no part of what is installed."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytest.importorskip("pyperf", reason="pyperf is not installed")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+sys.path.insert(0, str(ROOT))
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Measure next to nothing."""
+    from benchmarks.plan import Effort
+
+    return Effort(processes=1, runs=2, turns=2, seconds=1e-5, classes=1, slow_turns=2)
+
+
+@pytest.fixture(autouse=True)
+def _only_this_tree(monkeypatch):
+    """Let the processes that measure find the package that is tested."""
+    paths = [path for path in sys.path if path]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
