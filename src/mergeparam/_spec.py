@@ -10,7 +10,6 @@ from mergeparam._sentinels import MergedType
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-
     from mergeparam._key import Key
     from mergeparam._signature import Written
 

@@ -210,6 +210,7 @@ def test_derived_calls(layers, capsys):
         assert 2 <= sum(line.startswith(f"{way} ") for line in out.splitlines())
     assert "turns of calls" in out
     assert "note:" not in out
+    assert "left out:" not in out
 
 
 @pytest.mark.parametrize("target", ["benched:Dropout", "benched.py:Dropout"])
@@ -269,6 +270,7 @@ def test_wrapped_default_and_policy(layers, capsys):
     assert "note: merge_param knows no default and no policy for conflicts" in out
     assert "note: the merge is in a wrapper around the method" in out
     assert "by the constructor" not in out
+    assert "left out: Wrapped's constructor takes no 'flag'" in out
 
 
 def test_stacked_decorators(layers, capsys):
@@ -303,6 +305,7 @@ def test_call_that_loses_its_way(layers, capsys):
     assert 0 == code
     assert "by the constructor" in out
     assert "by the call" not in out
+    assert "left out: the call 'layer(flag=True)' raises ConflictingParamError" in out
 
 
 # What is refused
@@ -324,13 +327,16 @@ def test_call_that_loses_its_way(layers, capsys):
         (["benched:Dropout", "--call", "model(True, False)"], "True and with False; compare one"),
         (["benched:Outer.Inner"], "raises MissingParamError"),
         (["benched:Lambda"], "is not written with def"),
-        (["benched:Awaited"], "has to be awaited; write how, as --call 'asyncio.run(layer(flag"),
+        (
+            ["benched:Awaited"],
+            "has to be awaited, as --call 'asyncio.run(layer(flag=True))'; write",
+        ),
         (["benched:Unknown"], "what to give 'x' of Unknown's method __call__; write"),
-        (["benched:Unmade"], "what to give 'things' of Unmade's constructor; write them with"),
+        (["benched:Unmade"], "what to give 'things' of Unmade's constructor; write what to"),
         (["benched:Unreadable"], "the constructor of Unreadable cannot be read"),
         (["benched:Providing"], "provides its values (provide=True)"),
         (["benched:Final"], "Final does not let itself be subclassed: TypeError: no subclass"),
-        (["benched:Never"], "raises ValueError: never runs; write another one with --setup"),
+        (["benched:Never"], "raises ValueError: never runs; write what to measure with --setup"),
     ],
 )
 def test_refusals(layers, capsys, arguments, text):

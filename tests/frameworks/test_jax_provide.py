@@ -7,8 +7,6 @@ import dataclasses
 import enum
 import functools
 import gc
-import subprocess
-import sys
 import threading
 import types
 from collections import namedtuple
@@ -108,6 +106,19 @@ def linearized(function):
     return lambda x: jax.linearize(function, x)[1](x)
 
 
+def combined(function):
+    """Call the function where a scan combines two elements."""
+    return lambda x: lax.associative_scan(lambda _, b: function(b), jnp.stack([x, x]))[-1]
+
+
+def sharded(function):
+    """Call the function for each device of a mesh."""
+    mesh, everywhere = jax.make_mesh((1,), ("device",)), jax.sharding.PartitionSpec()
+    return jax.shard_map(
+        lambda x: function(x), mesh=mesh, in_specs=everywhere, out_specs=everywhere
+    )
+
+
 def inner_jit(function):
     """Call a jitted function in a jitted one."""
     inner = jax.jit(function)
@@ -136,12 +147,13 @@ WAYS = {
     "jacfwd": lambda function: lambda x: x * jax.jacfwd(function)(x),
     "jacrev": lambda function: lambda x: x * jax.jacrev(function)(x),
     "make_jaxpr": written_out,
-    "partial": lambda function: functools.partial(
+    "linear_transpose": lambda function: lambda x: jax.linear_transpose(function, x)(x)[0],
+    "associative_scan": combined,
+    "shard_map": sharded,
+    "static argument": lambda function: functools.partial(
         jax.jit(lambda f, x: f(x), static_argnums=0), function
     ),
 }
-
-
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
@@ -899,62 +911,7 @@ def test_one_object_in_coroutines_of_two_threads():
         assert 30.0 == pool.submit(call, 3.0).result(timeout=60)
 
 
-# What happens at import.
-
-
-def run(script):
-    """Run a script in a fresh Python and return the lines that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCALE + script], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
-SCALE = """
-from mergeparam import MERGED, MergeError, mergeable, provide
-
-@mergeable("gain")
-class Scale:
-    gain = None
-    def __call__(self, x, *, gain=MERGED):
-        return x * gain
-"""
-
-
-def test_jax_is_imported_inside_the_scope():
-    """JAX has not heard of a scope that is older than it; those inside are as ever."""
-    script = """
-with provide(gain=2.0):
-    import jax
-    call = jax.jit(Scale())
-    print(Scale()(3.0))
-    try:
-        call(3.0)
-    except MergeError as error:
-        print("before JAX was imported" in str(error))
-    with provide(gain=5.0):
-        print(call(3.0))
-    try:
-        call(3.0)
-    except MergeError as error:
-        print("before JAX was imported" in str(error))
-with provide(gain=7.0):
-    print(call(3.0))
-"""
-
-    assert ["6.0", "True", "15.0", "True", "21.0"] == run(script)
-
-
-def test_jax_is_not_imported():
-    """Nobody imports JAX for a scope."""
-    script = """
-import sys
-with provide(gain=2.0):
-    print(Scale()(3.0), "jax" in sys.modules)
-"""
-
-    assert ["6.0 False"] == run(script)
+# A JAX that cannot be told.
 
 
 def test_jax_without_user_contexts(monkeypatch):
@@ -972,39 +929,3 @@ def test_jax_without_user_contexts(monkeypatch):
         pass
     scope.__exit__(None, None, None)
     assert 30.0 == call(3.0)
-
-
-def test_import_of_a_jax_without_user_contexts():
-    """`provide` is refused then, and nothing else."""
-    script = """
-from mergeparam import Param
-
-@mergeable(Param("gain", default=10.0))
-class Tenfold(Scale):
-    def __call__(self, x, *, gain=MERGED):
-        return x * gain
-
-older = provide(gain=2.0)
-older.__enter__()
-import jax
-
-del jax.make_user_context
-call = jax.jit(Tenfold())
-print(Tenfold()(3.0), jax.vmap(Tenfold())(jax.numpy.ones(1)))
-for attempt in (lambda: call(3.0), lambda: provide(gain=5.0).__enter__()):
-    try:
-        attempt()
-    except MergeError as error:
-        print(str(error).partition(", which")[0])
-print(Tenfold()(3.0))
-older.__exit__(None, None, None)
-print(call(3.0), Scale()(3.0, gain=1.0))
-"""
-
-    assert [
-        "6.0 [2.]",
-        "provide(gain=2.0) needs jax.make_user_context",
-        "provide(gain=5.0) needs jax.make_user_context",
-        "6.0",
-        "30.0 3.0",
-    ] == run(script)
