@@ -66,7 +66,8 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
     entered again, also while it is open, and from several threads.
 
     Under `jax.jit` the provided values are part of the cache key, so a function that was traced
-    under other values is traced again. Under `torch.compile` reading one breaks the graph.
+    under other values is traced again. A value that has a hash is taken not to change, as a
+    static argument is. Under `torch.compile` reading one breaks the graph.
 
     Args:
         **values: names of parameters and their values, any. The object that means "not set" for
@@ -187,7 +188,8 @@ def _close(owner: provide, closed: Scope | None, kept: Iterable[Scope]) -> None:
     if closed is not None:
         left = _stack(kept, closed.outer or NOTHING_PROVIDED)
         _CURRENT.set(left)
-    for follower in _frameworks.followers:
+    # A generator may be closed when Python ends, and modules have lost what they hold.
+    for follower in _frameworks.followers or ():
         follower.closed(owner, closed, innermost, left)
 
 

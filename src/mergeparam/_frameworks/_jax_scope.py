@@ -35,6 +35,8 @@ _IN_COROUTINE = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.C
 class _State:
     """What is known of one thread."""
 
+    living = Scope.living
+
     def __init__(self) -> None:
         self.key: Any = None
         self.suspendable = 0
@@ -42,7 +44,7 @@ class _State:
     def __del__(self) -> None:
         """Leave what is left of scopes, if the thread has ended with a key."""
         if self.key is not None:
-            Scope.living.remove(id(self))
+            self.living.remove(id(self))
 
 
 class _Thread(threading.local):
