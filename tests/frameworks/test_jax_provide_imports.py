@@ -97,3 +97,21 @@ print(call(3.0), Scale()(3.0, gain=1.0))
         "6.0",
         "30.0 3.0",
     ] == run(script)
+
+
+def test_end_of_the_process():
+    """A scope that is open in a suspended generator does no harm when Python ends."""
+    script = """
+import jax
+
+def generator():
+    with provide(gain=2.0):
+        yield jax.jit(Scale())(3.0)
+
+suspended = generator()
+print(next(suspended))
+"""
+    command = [sys.executable, "-c", SCALE + script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert ("6.0\n", "") == (done.stdout, done.stderr)
