@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 from mergeparam._collect import Target, check_params, collect
-from mergeparam._enclose import body_attribute, enclose, helper_attribute
 from mergeparam._frameworks import adapt, checks_types, finishers, refusals
 from mergeparam._install import (
     goes_around,
@@ -23,7 +22,6 @@ from mergeparam._signature import read_written
 from mergeparam._spec import MergedMethod, Param
 from mergeparam._splice import SpliceError, insert, make_patch
 from mergeparam._strategy import choose
-from mergeparam._wrap import wrap
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -214,7 +212,15 @@ def _splice_into(target: Target, key: str) -> tuple[CodeType, int]:
 def _install(item: _Prepared) -> None:
     if item.code is not None:
         install_code(item.target, item.code)
-        return
+    else:
+        _install_generated(item)
+
+
+def _install_generated(item: _Prepared) -> None:
+    # Most programs never come here, and should not wait for what is needed here.
+    from mergeparam._enclose import body_attribute, enclose, helper_attribute  # noqa: PLC0415
+    from mergeparam._wrap import wrap  # noqa: PLC0415
+
     place, params = item.target.located, item.target.params
     key, function, provides = item.method.key.text, place.function(), item.method.provides
     merge = merge_source(key, place.receiver, params, remembered=item.target.remembered)
