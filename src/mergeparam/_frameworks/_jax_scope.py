@@ -70,7 +70,8 @@ class JaxScope:
 
     def __init__(self) -> None:
         """Add a value to the key; it is `None` where nothing is provided."""
-        self._key: Any = jax.make_user_context(None)  # type: ignore[no-untyped-call]  # of JAX
+        make_context: Any = jax.make_user_context
+        self._key = make_context(None)
         self._thread = _Thread()
         self._suspendable: weakref.WeakKeyDictionary[provide, list[_State]] = (
             weakref.WeakKeyDictionary()
