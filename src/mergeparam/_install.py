@@ -86,9 +86,12 @@ def install_enclosure(
     body = copy_function(function, function.__code__)
     # Its examples are those of the method, and are to be found once.
     body.__doc__ = None
+    # It is no method that subclasses could override.
+    body.__dict__.pop("__isabstractmethod__", None)
     if goes_around(place):
         body = place.chain[0]  # type: ignore[assignment]  # what must not change
         enclosed = copy_function(function, code)
+        enclosed.__dict__.update(_without_link(place.chain[0]))
         set_signature(enclosed, target.params)
         _mark(enclosed, target.params)
         _set_attribute(place.cls, place.method, enclosed)
@@ -96,6 +99,12 @@ def install_enclosure(
         install_code(target, code)
     _set_attribute(place.cls, body_name, staticmethod(body))
     _set_attribute(place.cls, *helper)
+
+
+def _without_link(wrapper: Callable[..., Any]) -> dict[str, object]:
+    """Return the attributes of a wrapper, save the one that leads to what it wraps."""
+    held: dict[str, object] = getattr(wrapper, "__dict__", {})
+    return {name: value for name, value in held.items() if name != "__wrapped__"}
 
 
 def install_specification(cls: type, methods: tuple[MergedMethod, ...]) -> None:

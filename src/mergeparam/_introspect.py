@@ -190,9 +190,10 @@ def _raises_if_given(obj: object, param: Param) -> bool:
 def _is_needed(obj: object, param: Param) -> bool:
     if _attribute(obj, param) is not param.unset:
         return False
-    if is_provided(param.name):
-        return provided(param.name, param.unset) is param.unset
-    return declared_default(obj, param) is param.unset
+    # Asked for in any case, because a trace must not keep an answer that is not in its key.
+    if provided(param.name, param.unset) is not param.unset:
+        return False
+    return is_provided(param.name) or declared_default(obj, param) is param.unset
 
 
 def _attribute(obj: object, param: Param) -> object:

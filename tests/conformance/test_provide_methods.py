@@ -698,3 +698,47 @@ def test_tracebacks():
         Model()()
     assert ("__call__", "def __call__(self, *, flag=MERGED):") == lines(caught.value)[-1]
     assert caught.value.__context__ is None
+
+
+def test_abstract_method_of_a_class_that_is_made_anew(inject):
+    """The body that the class holds is no method that a subclass would have to override."""
+
+    @dataclasses.dataclass(slots=True)
+    @mergeable("flag", provide=True)
+    class Abstract(abc.ABC):
+        flag: object = None
+
+        @abc.abstractmethod
+        def __call__(self, *, flag=MERGED): ...
+
+    class Model(Abstract):
+        def __call__(self, *, flag=None):
+            return flag
+
+    assert 1 == Model()(flag=1)
+    with pytest.raises(TypeError, match="abstract"):
+        Abstract()
+
+
+def test_attributes_of_what_a_base_has_wrapped(inject, read):
+    """What goes around a base's wrapper has the attributes of the wrapper."""
+
+    def tagged(method):
+        @functools.wraps(method)
+        def wrapper(*args, **kwargs):
+            return method(*args, **kwargs)
+
+        wrapper.tag = "kept"
+        return wrapper
+
+    class Parent(Base):
+        @tagged
+        def __call__(self, *, flag=None):
+            return read()
+
+    @mergeable("flag", provide=True)
+    class Model(Parent):
+        pass
+
+    assert (2, "kept") == (Model()(flag=2), Model.__call__.tag)
+    assert not hasattr(Model.__call__, "__wrapped__")

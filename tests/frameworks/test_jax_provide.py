@@ -25,6 +25,7 @@ from mergeparam import (
     _frameworks,
     mergeable,
     provide,
+    unset_params,
 )
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
@@ -929,3 +930,30 @@ def test_jax_without_user_contexts(monkeypatch):
         pass
     scope.__exit__(None, None, None)
     assert 30.0 == call(3.0)
+
+
+def test_questions_do_not_go_stale():
+    """What is still needed depends on the scope, so no trace keeps an answer of another one."""
+
+    @mergeable("gain")
+    class Layer:
+        gain = None
+
+        def __call__(self, x, *, gain=MERGED): ...
+
+    layer = Layer()
+    call = jax.jit(lambda x: x * (0 if unset_params(layer) else 1))
+
+    def ask(**values):
+        async def main():
+            with provide(**values):
+                return call(2.0)
+
+        return asyncio.run(main())
+
+    for values in ({"other": 1}, {"gain": 2.0}):
+        with pytest.raises(MergeError, match="while JAX traces"):
+            ask(**values)
+    with provide(gain=2.0):
+        assert 2.0 == call(2.0)
+    assert 0.0 == call(2.0)
