@@ -1,12 +1,21 @@
 """Plain JAX: merged objects and `UNSET` under its transformations."""
 
 import dataclasses
+import importlib
 import subprocess
 import sys
 
 import pytest
 
-from mergeparam import MERGED, UNSET, ConflictingParamError, MissingParamError, Param, mergeable
+from mergeparam import (
+    MERGED,
+    UNSET,
+    ConflictingParamError,
+    MissingParamError,
+    Param,
+    _frameworks,
+    mergeable,
+)
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
 
@@ -143,3 +152,14 @@ def test_jax_is_not_imported():
     script = f"{LAYER}\nimport sys\nfind_unset(Layer())\nprint('jax' in sys.modules)"
 
     assert ["False"] == run(script)
+
+
+def test_somebody_else_has_registered_the_sentinel(monkeypatch):
+    """What JAX knows already is not registered once more, which JAX would refuse."""
+    monkeypatch.setattr(_frameworks, "children", [])
+    monkeypatch.setattr(_frameworks, "closed", [])
+    adapter = importlib.import_module("mergeparam._frameworks._jax")
+    importlib.reload(adapter)
+
+    assert [] == jax.tree_util.tree_leaves(UNSET)
+    assert [adapter._children] == _frameworks.children

@@ -1,5 +1,6 @@
 """The function `merge_param`, and the slow path by itself."""
 
+import attrs
 import numpy as np
 import pytest
 
@@ -84,3 +85,28 @@ def test_shape_that_cannot_be_compared():
 
     with pytest.raises(ConflictingParamError):
         Layer()(flag=type("Other", (), {"shape": np.ones(3)})())
+
+
+def test_namesakes_from_other_processes():
+    """Two specifications of one name in one class cannot be told apart, and are not guessed."""
+
+    @mergeable
+    class One:
+        flag = None
+
+        def __call__(self, *, flag=MERGED): ...
+
+    @mergeable
+    class Other:
+        flag = None
+
+        def __call__(self, *, flag=MERGED): ...
+
+    (one,), (other,) = One.__mergeable__.methods, Other.__mergeable__.methods
+    methods = (attrs.evolve(other, key=one.key),)
+    Other.__mergeable__ = attrs.evolve(Other.__mergeable__, methods=methods)
+
+    class Both(One, Other): ...
+
+    with pytest.raises(MergeDefinitionError, match="two merged classes of one name"):
+        Both()()
