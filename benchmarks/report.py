@@ -36,8 +36,8 @@ The figures of each Python are in [results]({results}), in
 [pyperf](https://pyperf.readthedocs.io/)'s format:
 
 ```console
-$ python -m pyperf stats {results}/cpython-3.11.json
-$ python -m pyperf compare_to before.json {results}/cpython-3.11.json
+$ python -m pyperf stats {results}/cpython-3.11.json.gz
+$ python -m pyperf compare_to before.json.gz {results}/cpython-3.11.json.gz
 ```
 
 ## How it is measured

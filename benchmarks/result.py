@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from mergeparam._cli.sampling import Samples
 
+SUFFIX = ".json.gz"
+"""Of the files in a folder of results: pyperf reads and writes them packed, too."""
+
 
 @attrs.frozen
 class Result:
@@ -58,7 +61,7 @@ class Result:
 def file_name(metadata: Mapping[str, str]) -> str:
     """Return the name of the file for a Python."""
     version = ".".join(metadata["python_version"].split(".")[:2])
-    return f"{metadata['python_implementation']}-{version}.json"
+    return f"{metadata['python_implementation']}-{version}{SUFFIX}"
 
 
 def write_result(path: Path, samples: Iterable[Samples], metadata: Mapping[str, str]) -> None:
@@ -74,7 +77,7 @@ def write_result(path: Path, samples: Iterable[Samples], metadata: Mapping[str, 
 
 def read_results(folder: Path) -> list[Result]:
     """Return the results in a folder, the oldest Python first."""
-    results = [Result(read_samples(path)) for path in folder.glob("*.json")]
+    results = [Result(read_samples(path)) for path in folder.glob(f"*{SUFFIX}")]
     return sorted(results, key=lambda result: _version(result.metadata["python_version"]))
 
 

@@ -1,5 +1,6 @@
 """Every group is measured, its file is pyperf's, and the report holds it; no time is asserted."""
 
+import gzip
 import io
 import json
 import math
@@ -84,10 +85,10 @@ def test_all_small_groups_are_in_the_file(measured):
 
 def test_pyperf_reads_the_file(measured):
     """The benchmarks have names, units and metadata, and no host or path is told."""
-    (path,) = measured.glob("*.json")
+    (path,) = measured.glob("*.json.gz")
     suite = pyperf.BenchmarkSuite.load(str(path))
     units = {benchmark.get_unit() for benchmark in suite.get_benchmarks()}
-    text = path.read_text()
+    text = gzip.decompress(path.read_bytes()).decode()
 
     assert {"second", "byte"} == units
     assert sys.version.split()[0] == suite.get_metadata()["python_version"]
@@ -97,7 +98,7 @@ def test_pyperf_reads_the_file(measured):
 
 def test_pyperf_compares_two_files(measured):
     """`compare_to` finds the same benchmarks in both."""
-    (path,) = measured.glob("*.json")
+    (path,) = measured.glob("*.json.gz")
     done = subprocess.run(
         [sys.executable, "-m", "pyperf", "compare_to", "--table", str(path), str(path)],
         capture_output=True,
@@ -150,7 +151,7 @@ def test_some_groups_are_measured_again(measured, monkeypatch, tmp_path, tiny):
     (before,) = read_results(measured)
     copy, extra = tmp_path / "results", tmp_path / "only.json"
     copy.mkdir()
-    (path,) = measured.glob("*.json")
+    (path,) = measured.glob("*.json.gz")
     (copy / path.name).write_bytes(path.read_bytes())
 
     command.main(["memory", "--fast", "--output", str(copy), "--json", str(extra)])
@@ -304,7 +305,7 @@ def test_names_and_versions():
     few = Result({"a/b/c": samples("a/b/c", 1)})
     many = Result({f"a/b/{way}": samples(f"a/b/{way}", 1) for way in "xyz"})
 
-    assert "cpython-3.11.json" == file_name(few.metadata)
+    assert "cpython-3.11.json.gz" == file_name(few.metadata)
     assert "CPython 3.11.7" == few.python
     assert many is widest([few, many])
 

@@ -198,9 +198,14 @@ def main(way):
     sys.stdout.write(json.dumps(found))
 
 
+# Since 3.15 Python says this of a `__main__` that multiprocessing has run again, when it prints a
+# traceback.
+WARNINGS = ("-W", "error", "-W", "ignore:Module globals is missing:DeprecationWarning")
+
+
 def run_as_script(way):
     """Run this file in a process of its own, and return what it prints."""
-    command = [sys.executable, "-W", "error", __file__, way]
+    command = [sys.executable, *WARNINGS, __file__, way]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
