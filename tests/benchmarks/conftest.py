@@ -8,8 +8,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-pytest.importorskip("pyperf", reason="pyperf is not installed")
-pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 sys.path.insert(0, str(ROOT))
 
 
@@ -23,6 +21,6 @@ def tiny():
 
 @pytest.fixture(autouse=True)
 def _only_this_tree(monkeypatch):
-    """Let the processes that measure find the package that is tested."""
-    paths = [path for path in sys.path if path]
+    """Let the processes that measure find what is tested, and not the folders of tests."""
+    paths = [path for path in sys.path if path and ROOT / "tests" not in Path(path, "x").parents]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))

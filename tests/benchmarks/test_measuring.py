@@ -8,18 +8,20 @@ import subprocess
 import sys
 
 import attrs
-import pyperf
 import pytest
 
-from benchmarks import __main__ as command
 from benchmarks import measure as measuring
-from benchmarks import optional, report, tables, targets
+from benchmarks import optional, tables, targets
 from benchmarks.headline import BEGIN, END, refreshed
 from benchmarks.plan import FAST, GROUPS, SEPARATOR, THOROUGH, load_group
-from benchmarks.result import Result, file_name, read_results, widest
 from benchmarks.worker import main as work
 from mergeparam._cli.figures import Figure
 from mergeparam._cli.sampling import Samples
+
+pyperf = pytest.importorskip("pyperf", reason="pyperf is not installed")
+command = pytest.importorskip("benchmarks.__main__", reason="a part of the extra is missing")
+report = pytest.importorskip("benchmarks.report")
+result = pytest.importorskip("benchmarks.result")
 
 SMALL = ("calls", "alternatives", "provide", "partial", "definition", "body", "imports", "memory")
 """The groups that have targets or charts, all of them measured once for the tests below."""
@@ -74,11 +76,11 @@ def test_every_group_is_measured(name, tiny):
 
 def test_all_small_groups_are_in_the_file(measured):
     """The file holds every group that was asked for, with all its ways."""
-    (result,) = read_results(measured)
+    (found,) = result.read_results(measured)
 
     for name in SMALL:
-        assert result.of_group(name), name
-    assert {"undecorated", "inline by hand", "@mergeable"} <= result.of_group("calls")[
+        assert found.of_group(name), name
+    assert {"undecorated", "inline by hand", "@mergeable"} <= found.of_group("calls")[
         "1 by call"
     ].keys()
 
@@ -148,14 +150,14 @@ def test_report_alone(measured, capsys, monkeypatch):
 def test_some_groups_are_measured_again(measured, monkeypatch, tmp_path, tiny):
     """The other groups keep their figures; `--json` has only what was measured now."""
     monkeypatch.setattr(command, "FAST", tiny)
-    (before,) = read_results(measured)
+    (before,) = result.read_results(measured)
     copy, extra = tmp_path / "results", tmp_path / "only.json"
     copy.mkdir()
     (path,) = measured.glob("*.json.gz")
     (copy / path.name).write_bytes(path.read_bytes())
 
     command.main(["memory", "--fast", "--output", str(copy), "--json", str(extra)])
-    (after,) = read_results(copy)
+    (after,) = result.read_results(copy)
     written = pyperf.BenchmarkSuite.load(str(extra))
 
     assert before.samples.keys() == after.samples.keys()
@@ -230,14 +232,14 @@ def line_of(name):
 def test_report_of_one_group_alone():
     """What was not measured has no row, no section and no chart."""
     ways = {"@mergeable": 2.0, "undecorated": 1.0, "inline by hand": 2.0, "merge_param by hand": 4}
-    result = Result(
+    found = result.Result(
         {
             name: samples(name, value, left_out="keras (not installed)")
             for way, value in ways.items()
             for name in [f"calls/1 by call/{way}"]
         }
     )
-    page = report.report([result], {}, ".", turns=3, minutes=1)
+    page = report.report([found], {}, ".", turns=3, minutes=1)
 
     assert "1.00" in page
     assert "Left out: keras (not installed)." in page
@@ -250,7 +252,7 @@ def test_report_of_one_group_alone():
 def test_targets_that_are_missed_are_bold():
     """And what one Python has not measured has a dash."""
     one, two = (
-        Result(
+        result.Result(
             {
                 f"{group}/{case}/{way}": samples(f"{group}/{case}/{way}", value)
                 for group, case, way, value in rows
@@ -302,12 +304,12 @@ def test_processes_take_turns(tiny):
 
 def test_names_and_versions():
     """A file is named by its Python, and the one with most in it is told in full."""
-    few = Result({"a/b/c": samples("a/b/c", 1)})
-    many = Result({f"a/b/{way}": samples(f"a/b/{way}", 1) for way in "xyz"})
+    few = result.Result({"a/b/c": samples("a/b/c", 1)})
+    many = result.Result({f"a/b/{way}": samples(f"a/b/{way}", 1) for way in "xyz"})
 
-    assert "cpython-3.11.json.gz" == file_name(few.metadata)
+    assert "cpython-3.11.json.gz" == result.file_name(few.metadata)
     assert "CPython 3.11.7" == few.python
-    assert many is widest([few, many])
+    assert many is result.widest([few, many])
 
 
 def test_marks_are_needed():

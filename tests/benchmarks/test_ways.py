@@ -105,7 +105,8 @@ def test_long_body_has_its_length(lines, tries):
 @pytest.mark.parametrize("tries", [0, 2])
 def test_the_package_bytecode_splices_the_same(tries):
     """The rival of the definition benchmark makes a class that merges."""
-    bytecode = pytest.importorskip("bytecode", reason="the package bytecode is not installed")
+    pytest.importorskip("bytecode.instr", reason="the package bytecode is not installed")
+    bytecode = optional("bytecode")
     source = definition.source_of("None", body.long_body(20, tries))
     decorate = definition.splice_with(bytecode)
     layer = decorate(definition.ATTRS.decorate(definition.make_class(source)))()
