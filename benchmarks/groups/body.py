@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 LINES = (2, 20, 200, 2000)
 TRIES = 50
 
+_BLOCK = ["x = x + 1", "y = [x, -x]", "if x > 3: x = abs(x)"]
+_BLOCKS_TO_A_LOOP = 10
+
 
 def long_body(lines: int, tries: int = 0) -> str:
-    """Return a body of that many lines, with branches and so many `try` statements."""
+    """Return a body of that many lines, with branches, loops and so many `try` statements."""
     handled = ["try:", "    x = -x", "except TypeError:", "    x = 0"] * tries
-    block = ["x = x + 1", "y = [x, -x]", "if x > 3: x = abs(x)"]
+    block = [*_BLOCK * _BLOCKS_TO_A_LOOP, "for y in [x]: x = y"]
     return "\n".join([*[*handled, *block * lines][: lines - 1], "return x"])
 
 
@@ -75,9 +78,9 @@ GROUP = Group(
     "Definition, by the length of the body",
     """\
 The same, as the method's body grows. Its lines take as many bytes of instructions as those of the
-standard library do on average, 18 to 20; 50 `try` in 2,000 lines is the standard library's average
-too. mergeparam copies the body without decoding it: what grows is the time that CPython takes to
-copy a code object, and to hand its instructions out.""",
+standard library do on average, 18 to 20, and every 31st is a loop, as there; 50 `try` in 2,000
+lines is the standard library's average too. mergeparam copies the body without decoding it: what
+grows is the time that CPython takes to copy a code object, and to hand its instructions out.""",
     comparisons,
     reference=body_name(LINES[0]),
     most={"turns": 8, "runs": 1},

@@ -18,26 +18,18 @@ NEITHER, BOTH = "_mergeparam_neither", "_mergeparam_both"
 WRITTEN = "_mergeparam_written"
 """The attribute of a decorated class that holds the default which its author has written."""
 
+MARKER = "__end__"
+"""The global name that a template loads first behind the merge."""
+
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
 _KEY_BLANK, _PARAM_BLANK, _UNSET_BLANK = "key", "param", "_mergeparam_unset"
 _INDENT = " " * 4
 
 
-class Template(NamedTuple):
-    """Code with the merge of one parameter before a marker, under names that stand for others.
-
-    `marker` is the global name that is loaded first behind the merge. Local slot 0 is the
-    object's, slot 1 the parameter's.
-    """
-
-    code: CodeType
-    marker: str = "__end__"
-
-
 class Merge(NamedTuple):
     """The merge of one parameter in one method: a template, and what stands in its blanks."""
 
-    template: Template
+    template: CodeType
     names: dict[str, str]
     consts: dict[object, str]
     slots: tuple[int, int]
@@ -118,8 +110,11 @@ def make_template(
     item: str,
     cells: tuple[bool, bool],
     remembers: bool = False,
-) -> Template:
+) -> CodeType:
     """Compile the merge of one parameter, once for all that merge in the same way.
+
+    The code has the merge before a marker, under names that stand for others. Local slot 0 is
+    the object's, slot 1 the parameter's.
 
     Args:
         on_conflict: the policy.
@@ -142,12 +137,12 @@ def make_template(
         f"def merge(receiver, {_PARAM_BLANK}):",
         *(_INDENT + line for line in merge.splitlines()),
         # Twice is long enough that the compiler does not copy it to every jump that leads here.
-        *[f"{_INDENT}__end__"] * 2,
+        *[f"{_INDENT}{MARKER}"] * 2,
         f"{_INDENT}lambda: ({', '.join(captured)})",
     ]
     module = compile("\n".join(lines), "<mergeparam template>", "exec", dont_inherit=True)
     (template,) = (item for item in module.co_consts if isinstance(item, CodeType))
-    return Template(template)
+    return template
 
 
 def fresh_name(wish: str, taken: tuple[str, ...]) -> str:

@@ -17,19 +17,25 @@ import opcode
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from mergeparam._opcodes import CACHES, EXTENDED_ARG, OP, SHIFTED
+from mergeparam._opcodes import CACHES, EXTENDED_ARG, OP, SHIFTED, SPECIALISED, loud_caches
+from mergeparam._prologue import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import CodeType
 
-    from mergeparam._prologue import Merge, Template
+    from mergeparam._prologue import Merge
 
 _RESUME = OP["RESUME"]
 _PREFIX = {OP[name] for name in ("MAKE_CELL", "COPY_FREE_VARS", "RETURN_GENERATOR", "POP_TOP")}
 _NAMES, _CONSTS, _JUMPS = set(opcode.hasname), set(opcode.hasconst), set(opcode.hasjrel)
 _LOCALS = {*opcode.haslocal, *opcode.hasfree}
-_LOW = [op for op in getattr(opcode, "_specialized_opmap", {}).values() if op < 128]  # noqa: PLR2004
+_IS_MIXED = sys.version_info < (3, 13)
+_MARKS = bytes(0x80 * (op in SPECIALISED) for op in range(256)) if _IS_MIXED else b""
+_LOW = [] if _IS_MIXED else [op for op in SPECIALISED if op < 128]  # noqa: PLR2004
+"""Since 3.13 all operations of the compiler have ASCII numbers but for `RESUME`, and what is
+specialised has none but for these. Before, a table for `bytes.translate` makes it so."""
+
 _RENUMBERED = _NAMES | _CONSTS | _LOCALS
 
 _ENTRY_NUMBERS = 4
@@ -37,6 +43,8 @@ _FIRST, _MORE = 0x80, 0x40
 _NO_COLUMNS, _LONG = 13, 14
 _LONGEST_ENTRY = 8
 _BYTE, _SIX_BITS = 0xFF, 0x3F
+_TWO_DIGITS = 62 << 6 | _SIX_BITS
+"""The most that is added at once: with what is carried, the first of two is a digit still."""
 
 
 class SpliceError(Exception):
@@ -84,7 +92,7 @@ def make_patch(code: CodeType, merges: Sequence[Merge]) -> Patch:
     names, consts = list(code.co_names), list(code.co_consts)
     own = len(names), len(consts)
     raw = b"".join(_filled(merge, names, consts, own) for merge in merges)
-    depth = max(merge.template.code.co_stacksize for merge in merges)
+    depth = max(merge.template.co_stacksize for merge in merges)
     return Patch(raw, names, consts, max(code.co_stacksize, depth))
 
 
@@ -106,17 +114,37 @@ def _code_units(code: CodeType) -> bytes:
     """Return the instructions of `code`, to make another one from: caches may hold anything.
 
     For `co_code` the interpreter goes through all of them, to turn back those that it has
-    specialised and to clear their caches. Code that has not run has none of these yet, and is
-    copied as it stands. It is told by its operations: since 3.13 those that are not the
-    compiler's have numbers from 128 on, as no other but `RESUME` has, and the few in `_LOW`.
+    specialised and to clear their caches. Code that has not run has none of these yet, and since
+    3.12 it is quicker to look for them, and to copy the code as it stands.
     """
-    if sys.version_info >= (3, 13):
+    if sys.version_info >= (3, 12):
         raw: bytes = code._co_code_adaptive  # type: ignore[attr-defined]  # noqa: SLF001
-        operations = raw[::2]
-        body = operations[operations.find(_RESUME) + 1 + CACHES[_RESUME] :]
-        if body.isascii() and not any(op in body for op in _LOW):
+        if _has_not_run(raw):
             return raw
     return code.co_code
+
+
+def _has_not_run(raw: bytes) -> bool:
+    """Whether nothing is specialised among the instructions."""
+    entry = _find_entry(raw)
+    if entry is None:
+        return False
+    operations = raw[entry::2]
+    marked = operations.translate(_MARKS) if _MARKS else operations
+    is_plain = marked.isascii() or _has_only_loud_caches(raw, entry, operations)
+    return is_plain and not any(op in marked for op in _LOW)
+
+
+def _has_only_loud_caches(raw: bytes, entry: int, operations: bytes) -> bool:
+    """Whether some caches are all that looks specialised, as in code with loops."""
+    rest = operations.replace(bytes((_RESUME,)), b"")
+    for cache in loud_caches():
+        quiet = rest.replace(cache[:1], b"")
+        # Where it is found between two units, an operation is in it that is no ASCII.
+        if raw.count(cache, entry) != len(rest) - len(quiet):
+            return False
+        rest = quiet
+    return rest.isascii()
 
 
 def _inserted(raw: bytes, at: int, new: bytes, end: int | None = None) -> bytes:
@@ -130,19 +158,26 @@ def entry_point(code: CodeType) -> int:
 
 
 def _entry_offset(raw: bytes, name: str) -> int:
+    entry = _find_entry(raw)
+    if entry is None:
+        msg = f"{name} does not begin as compiled functions do"
+        raise SpliceError(msg)
+    return entry
+
+
+def _find_entry(raw: bytes) -> int | None:
     for offset in range(0, len(raw), 2):
         if raw[offset] == _RESUME and raw[offset + 1] == 0:
             return offset + 2 + 2 * CACHES[_RESUME]
         if raw[offset] not in _PREFIX and raw[offset] != EXTENDED_ARG:
             break
-    msg = f"{name} does not begin as compiled functions do"
-    raise SpliceError(msg)
+    return None
 
 
 @functools.lru_cache(maxsize=256)
-def cut(template: Template) -> Piece:
+def cut(template: CodeType) -> Piece:
     """Return what stands between the template's `RESUME` and its marker."""
-    raw, begin = template.code.co_code, entry_point(template.code)
+    raw, begin = template.co_code, entry_point(template)
     decoded = list(_decode(raw, begin))
     size = next(
         (index for index, (_, item) in enumerate(decoded) if _loads_marker(item, template)), None
@@ -187,9 +222,8 @@ def _with_target(item: Instruction, end: int, index_at: dict[int, int]) -> Instr
     return Instruction(item.op, target)
 
 
-def _loads_marker(item: Instruction, template: Template) -> bool:
-    is_global = item.op == OP["LOAD_GLOBAL"]
-    return is_global and template.code.co_names[item.arg >> 1] == template.marker
+def _loads_marker(item: Instruction, template: CodeType) -> bool:
+    return item.op == OP["LOAD_GLOBAL"] and template.co_names[item.arg >> 1] == MARKER
 
 
 def _decode(raw: bytes, offset: int) -> Iterator[tuple[int, Instruction]]:
@@ -220,7 +254,7 @@ def _operand(
 ) -> int:
     """Return what the instruction's operand is in the target."""
     op, arg = item
-    code = merge.template.code
+    code = merge.template
     if op in _NAMES:
         shift = int(op in SHIFTED)
         name = code.co_names[arg >> shift]
@@ -287,25 +321,30 @@ def _shift_handlers(table: bytes, at: int, size: int) -> bytes:
     in code units. Entries are in the order of their starts, and handlers stand in the body.
     """
     before, position = b"", 0
-    while position < len(table):
-        entry, end = _read_entry(table, position)
-        if entry[0] >= at:
-            break
+    while position < len(table) and _read_number(table, position)[0] < at:
+        entry, position = _read_entry(table, position)
         before += _around(entry, at, size)
-        position = end
     return before + _moved(table[position:], size)
 
 
 def _read_entry(table: bytes, position: int) -> tuple[list[int], int]:
     """Return the four numbers of an entry, and where the next one begins."""
-    numbers = [0]
-    while len(numbers) <= _ENTRY_NUMBERS:
-        byte = table[position]
-        numbers[-1] = numbers[-1] << 6 | byte & _SIX_BITS
-        if not byte & _MORE:
-            numbers.append(0)
+    numbers = []
+    for _ in range(_ENTRY_NUMBERS):
+        number, position = _read_number(table, position)
+        numbers.append(number)
+    return numbers, position
+
+
+def _read_number(table: bytes, position: int) -> tuple[int, int]:
+    """Return a number, and where the next one begins."""
+    byte = table[position]
+    number = byte & _SIX_BITS
+    while byte & _MORE:
         position += 1
-    return numbers[:_ENTRY_NUMBERS], position
+        byte = table[position]
+        number = number << 6 | byte & _SIX_BITS
+    return number, position + 1
 
 
 def _around(entry: list[int], at: int, size: int) -> bytes:
@@ -319,18 +358,19 @@ def _around(entry: list[int], at: int, size: int) -> bytes:
 def _moved(table: bytes, size: int) -> bytes:
     """Add `size` to the start and the target of every entry."""
     while table and size > 0:
-        table = _moved_a_little(table, min(size, _SIX_BITS))
-        size -= _SIX_BITS
+        table = _moved_a_little(table, min(size, _TWO_DIGITS))
+        size -= _TWO_DIGITS
     return table
 
 
 def _moved_a_little(table: bytes, size: int) -> bytes:
-    """Add what fits one digit to the start and the target of every entry.
+    """Add a number of two digits to the start and the target of every entry.
 
     A long body may have hundreds of entries, so all are added to at once, as one large number
-    with a byte for each digit: to their last digits first, then, as with pen and paper, to those
-    before them what is carried.
+    with a byte for each digit: to their last two digits first, then, as with pen and paper, to
+    those before them what is carried.
     """
+    high, low = divmod(size, _SIX_BITS + 1)
     every = int.from_bytes(b"\1" * len(table), "little")
     whole = int.from_bytes(table, "little")
     more = whole >> 6 & every
@@ -342,23 +382,26 @@ def _moved_a_little(table: bytes, size: int) -> bytes:
     starts = runs + (whole >> 7 & every) & lasts
     lengths = runs + (starts << 8) & lasts
     targets = runs + (lengths << 8) & lasts
-    digits = (whole & every * _SIX_BITS) + (starts | targets) * size
-    longer = 0
+    moved = starts | targets
+    alone = moved & firsts
+    digits = (whole & every * _SIX_BITS) + moved * low + ((moved ^ alone) >> 8) * high
+    longer = alone * high
     while carry := digits >> 6 & every:
         out = carry & firsts
-        longer |= out
+        longer += out
         digits += (carry ^ out) >> 8
         digits -= carry << 6
-    flags = whole & every * (_FIRST | _MORE)
-    return _lengthened(bytearray((digits | flags).to_bytes(len(table), "little")), longer)
+    digits |= whole & every * (_FIRST | _MORE)
+    return _lengthened(bytearray(digits.to_bytes(len(table), "little")), longer)
 
 
-def _lengthened(table: bytearray, marks: int) -> bytes:
-    """Put a digit, which is 1, before the numbers that begin where `marks` has a 1."""
-    while marks:
-        place = marks.bit_length() // 8
-        table[place : place + 1] = table[place] & _FIRST | _MORE | 1, table[place] & ~_FIRST
-        marks ^= 1 << 8 * place
+def _lengthened(table: bytearray, digits: int) -> bytes:
+    """Put a digit before each of the numbers that begin where `digits` has one."""
+    while digits:
+        place = (digits.bit_length() - 1) // 8
+        digit, head = digits >> 8 * place, table[place]
+        table[place : place + 1] = head & _FIRST | _MORE | digit, head & ~_FIRST
+        digits ^= digit << 8 * place
     return bytes(table)
 
 

@@ -133,7 +133,7 @@ def differences(code):
     merges = make_merges(code, *merge)
     new = splice(code, merges)
     at, size = entry_point(code.co_code), len(new.co_code) - len(code.co_code)
-    yield from _header_differences(code, new, merges[0].template.code)
+    yield from _header_differences(code, new, merges[0].template)
     yield from _instruction_differences(code, new, at, size)
     if written_by_hand(code, merge_source(*merge)) != decode(new, at, at + size):
         yield "the merge"

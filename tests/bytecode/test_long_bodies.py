@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mergeparam import Param, _splice
+from mergeparam._opcodes import SPECIALISED
 from mergeparam._prologue import make_merges
 from mergeparam._splice import entry_point, splice
 
@@ -29,7 +30,7 @@ def assembled(entries):
     return bytes(table)
 
 
-@given(ENTRIES, st.sampled_from([0, 1, 23, 62, 63, 64, 65, 200, 4095, 5000]))
+@given(ENTRIES, st.sampled_from([0, 1, 23, 62, 63, 64, 65, 200, 4031, 4032, 4095, 9000]))
 def test_all_handlers_move_alike(entries, size):
     """Starts and targets grow by the size of the merge, lengths and depths stay."""
     expected = assembled(
@@ -104,28 +105,27 @@ def test_spliced_code_is_clean(source):
     assert set(shown) <= set(dis.opmap)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="all code is read by co_code before 3.13")
-def test_the_one_specialised_operation_with_a_low_number():
-    """It is told apart too, where nothing else in the code is specialised."""
-    method = function(SOURCES["text"])
-    (low,) = _splice._LOW
-    raw = bytearray(method.__code__._co_code_adaptive)
-    place = raw.index(dis.opmap["BINARY_OP"])
-    while place % 2:
-        place = raw.index(dis.opmap["BINARY_OP"], place + 1)
-    raw[place] = low
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="all code is read by co_code before 3.12")
+def test_every_specialised_operation_is_told_apart():
+    """Also where nothing else in the code is specialised, or watched by a debugger."""
+    code = function(SOURCES["text"]).__code__
+    raw = bytearray(code._co_code_adaptive)
+    place = 2 * raw[::2].index(dis.opmap["BINARY_OP"])
 
     class Specialised:
-        _co_code_adaptive = bytes(raw)
-        co_code = method.__code__.co_code
+        co_code = code.co_code
 
-    assert Specialised.co_code == _splice._code_units(Specialised)
+    for op in SPECIALISED:
+        raw[place] = op
+        Specialised._co_code_adaptive = bytes(raw)
+        assert Specialised.co_code == _splice._code_units(Specialised), op
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="all code is read by co_code before 3.13")
-def test_fresh_code_is_copied_as_it_stands():
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="all code is read by co_code before 3.12")
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_fresh_code_is_copied_as_it_stands(source):
     """The instructions are those of `co_code`; what is in the caches does not get about."""
-    code = function(SOURCES["plain"]).__code__
+    code = function(source).__code__
     raw = _splice._code_units(code)
 
     assert code._co_code_adaptive == raw

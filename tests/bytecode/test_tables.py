@@ -6,7 +6,7 @@ import types
 import pytest
 
 from mergeparam import Param, _splice
-from mergeparam._prologue import Merge, Template, make_merges
+from mergeparam._prologue import Merge, make_merges
 from mergeparam._splice import Instruction, SpliceError, cut, entry_point, splice
 
 NOP, EXTENDED_ARG = dis.opmap["NOP"], dis.opmap["EXTENDED_ARG"]
@@ -284,7 +284,7 @@ def test_stack_is_deep_enough_for_both(body):
     """The merge runs on an empty stack, so the deeper of the two is enough."""
     code = function_code(f"def f(self, d): {body}\n")
     (merge,) = make_merges(code, "K", "self", (Param("d"),))
-    deeper = max(code.co_stacksize, merge.template.code.co_stacksize)
+    deeper = max(code.co_stacksize, merge.template.co_stacksize)
 
     assert deeper == splice(code, [merge]).co_stacksize
 
@@ -383,7 +383,7 @@ def test_template_with_operands_over_a_byte():
 
 def merge_of(code):
     """Return a merge whose template is any function of two parameters."""
-    return Merge(Template(code, "MARKER"), names={}, consts={}, slots=(0, 1))
+    return Merge(code, names={}, consts={}, slots=(0, 1))
 
 
 def test_entry_point_is_behind_the_prefix():
@@ -445,16 +445,16 @@ def test_marker_is_gone():
 @pytest.mark.parametrize(
     "body",
     [
-        "if d:\n  MARKER\n self.x",
-        "while d:\n  d = self.d\n MARKER",
-        "while True:\n  self()\n  if d: MARKER",
-        "for d in self:\n  d()\n MARKER",
+        "if d:\n  __end__\n self.x",
+        "while d:\n  d = self.d\n __end__",
+        "while True:\n  self()\n  if d: __end__",
+        "for d in self:\n  d()\n __end__",
     ],
     ids=["forward", "conditional backward", "loop", "for"],
 )
 def test_jump_out_of_the_merge(body):
     """What jumps behind the marker, or back, is no merge."""
-    code = function_code(f"def merge(self, d):\n {body}\n MARKER\n")
+    code = function_code(f"def merge(self, d):\n {body}\n __end__\n")
 
     with pytest.raises(SpliceError, match=r"[A-Z_]+ leads out of the merge"):
         splice(plain_code(), [merge_of(code)])
@@ -467,7 +467,7 @@ def test_backward_jump_is_no_forward_jump():
     items = [(NOP, 0), (back, 1), (NOP, 0), (NOP, 0), (LOAD_GLOBAL, 0)]
     # With its caches: the interpreter writes to them when the code object is made.
     body = b"".join(_splice._encode(Instruction(op, arg), arg) for op, arg in items)
-    code = plain_code(co_code=begin + body, co_names=("MARKER",))
+    code = plain_code(co_code=begin + body, co_names=("__end__",))
 
     with pytest.raises(SpliceError, match="JUMP_BACKWARD_NO_INTERRUPT leads out of the merge"):
         splice(plain_code(), [merge_of(code)])
@@ -475,8 +475,8 @@ def test_backward_jump_is_no_forward_jump():
 
 def test_cut_jumps_to_the_marker():
     """A jump to the merge's end is given as the index behind its last instruction."""
-    code = function_code("def merge(self, d):\n if d:\n  self.x\n MARKER\n MARKER\n MARKER\n")
-    merge = cut(Template(code, "MARKER")).instructions
+    code = function_code("def merge(self, d):\n if d:\n  self.x\n __end__\n __end__\n __end__\n")
+    merge = cut(code).instructions
     targets = {item.arg for item in merge if item.op in _splice._JUMPS}
 
     assert {len(merge)} == targets
@@ -485,8 +485,8 @@ def test_cut_jumps_to_the_marker():
 def test_marker_beyond_a_byte():
     """A marker whose name takes `EXTENDED_ARG` is found at that, not behind it."""
     names = "\n".join(f" self.n{index}" for index in range(300))
-    code = function_code(f"def merge(self, d):\n{names}\n MARKER\n")
-    merge = cut(Template(code, "MARKER")).instructions
+    code = function_code(f"def merge(self, d):\n{names}\n __end__\n")
+    merge = cut(code).instructions
 
     assert 300 == sum(item.op == LOAD_ATTR for item in merge)
     assert EXTENDED_ARG not in {item.op for item in merge}
@@ -496,7 +496,7 @@ def test_two_locals_in_one_operand(monkeypatch):
     """Four bits for each do not suit every target; the compilers since 3.13 pair locals so."""
     renamed = ["LOAD_FAST_LOAD_FAST" if name == "IS_OP" else name for name in dis.opname]
     monkeypatch.setattr(_splice.opcode, "opname", renamed)
-    code = function_code("def merge(self, d):\n self is d\n MARKER\n")
+    code = function_code("def merge(self, d):\n self is d\n __end__\n")
 
     with pytest.raises(SpliceError, match="has no room for every slot"):
         splice(plain_code(), [merge_of(code)])
