@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEPENDENCIES = "attrs, typing_extensions"
 BEFORE, AFTER = f"with {DEPENDENCIES}", "with mergeparam too"
+WHOLE = "with every public name of it"
 PROCESS = "a new process"
 PYTHON, OWN = "Python alone", "mergeparam's own modules"
 
@@ -32,12 +33,12 @@ def run(arguments: list[str], cache: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment)  # noqa: S603 - ourselves
 
 
-def process_sampler(modules: str, cache: str) -> Sampler:
-    """Return a sampler of the processor's time of a new process that imports the modules.
+def process_sampler(statement: str, cache: str) -> Sampler:
+    """Return a sampler of the processor's time of a new process that runs the statement.
 
     It matters less to that time what else runs on the machine.
     """
-    source = f"import time, {modules}; print(time.process_time())"
+    source = f"import time; {statement}; print(time.process_time())"
     return _warmed(lambda: float(run(["-c", source], cache).stdout))
 
 
@@ -56,9 +57,10 @@ def samplers(_: Effort) -> Mapping[str, Sampler]:
     """Return samplers of new processes, which take turns."""
     cache = _CACHES.name
     return {
-        PYTHON: process_sampler("sys", cache),
-        BEFORE: process_sampler(DEPENDENCIES, cache),
-        AFTER: process_sampler(f"{DEPENDENCIES}, mergeparam", cache),
+        PYTHON: process_sampler("pass", cache),
+        BEFORE: process_sampler(f"import {DEPENDENCIES}", cache),
+        AFTER: process_sampler(f"import {DEPENDENCIES}, mergeparam", cache),
+        WHOLE: process_sampler(f"import {DEPENDENCIES}; from mergeparam import *", cache),
     }
 
 
@@ -81,9 +83,10 @@ GROUP = Group(
     "Import",
     f"""\
 The processor's time of new processes, by turns: Python alone, Python that imports
-`{DEPENDENCIES}`, on which mergeparam depends, and Python that imports
-mergeparam too; and what `-X importtime` counts for mergeparam's own modules, without those of the
-standard library that they import.""",
+`{DEPENDENCIES}`, on which mergeparam depends, Python that imports
+mergeparam too, and Python that imports every public name of it (`strict_partial`, `find_unset` and
+others wait for their first use); and what `-X importtime` counts for mergeparam's own modules,
+without those of the standard library that they import.""",
     comparisons,
     base=PYTHON,
     most={"processes": 1},

@@ -7,13 +7,10 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-import attrs
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@attrs.frozen(eq=False)
 class Key:
     """A text that no other living specification has.
 
@@ -22,7 +19,15 @@ class Key:
     anew in every call, a reloaded module) gets a number behind it.
     """
 
-    text: str
+    # Written out: what attrs generates is compiled again at every import.
+    __slots__ = ("__weakref__", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        """Return how it is made, for the `repr` of what holds it."""
+        return f"Key(text={self.text!r})"
 
     def __reduce__(self) -> tuple[Callable[[str], Key], tuple[str]]:
         """Take the text up where the specification is unpickled, too."""

@@ -9,8 +9,6 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from mergeparam._parameters import read_defaults, read_parameters
 from mergeparam._sentinels import MERGED
 from mergeparam._syntax import parse
@@ -24,14 +22,23 @@ if TYPE_CHECKING:
 _VALUE, _VALUE_WITH_FAKE_GLOBALS = 1, 2
 
 
-@attrs.frozen(eq=False, repr=False)
 class Written:
     """What the author wrote behind the names of a signature, before it was merged."""
 
-    defaults: tuple[object, ...] | None
-    kwdefaults: dict[str, object] | None
-    annotations: dict[str, Any]
-    annotate: Callable[[int], dict[str, Any]] | None
+    # Written out: what attrs generates is compiled again at every import.
+    __slots__ = ("annotate", "annotations", "defaults", "kwdefaults")
+
+    def __init__(
+        self,
+        defaults: tuple[object, ...] | None,
+        kwdefaults: dict[str, object] | None,
+        annotations: dict[str, Any],
+        annotate: Callable[[int], dict[str, Any]] | None,
+    ) -> None:
+        self.defaults = defaults
+        self.kwdefaults = kwdefaults
+        self.annotations = annotations
+        self.annotate = annotate
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let annotations travel as text: what would evaluate them holds the class's namespace."""
