@@ -218,6 +218,41 @@ def in_terminal(*arguments, **environment):
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
+@pytest.mark.parametrize("inject", ["auto", "wrap"])
+def test_source_of_a_coroutine(tmp_path, capsys, inject):
+    """What is written with `async def` is shown so, under both injections."""
+    path = tmp_path / "asynchronous.py"
+    path.write_text(
+        "from mergeparam import MERGED, mergeable\n"
+        f"@mergeable('flag', method=('run', 'steps'), inject={inject!r})\n"
+        "class Layer:\n"
+        "    flag = None\n"
+        "    async def run(self, *, flag=MERGED): ...\n"
+        "    async def steps(self, *, flag=MERGED): yield flag\n"
+    )
+    _, out, _ = run(capsys, str(path), "--source")
+    sys.modules.pop("asynchronous")
+
+    assert "async def run(self, *, flag=None):\n" in out
+    assert "async def steps(self, *, flag=None):\n" in out
+
+
+def test_package(layers, tmp_path, capsys):
+    """What a package shows of the modules inside it is its own, what it imports is not."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "_layers.py").write_text(LAYERS)
+    (tmp_path / "package" / "__init__.py").write_text(
+        "from package._layers import Dropout\nfrom layers import Outer\n"
+    )
+    _, out, _ = run(capsys, "package", "--json")
+    for name in ("package", "package._layers"):
+        del sys.modules[name]
+
+    assert [("package._layers", "Dropout")] == [
+        (item["module"], item["name"]) for item in json.loads(out)["classes"]
+    ]
+
+
 @pytest.mark.parametrize("arguments", [[], ["--source"]])
 def test_colours_in_a_terminal(layers, arguments):
     """In a terminal it is coloured; with `NO_COLOR` it is not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import inspect
 import json
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ def as_source(classes: list[ClassDescription]) -> str:
     """Return the merge of every method as the Python source that one would write by hand."""
     return "\n".join(
         f"# {cls.name}.{method.name}, {_where(method)}\n"
-        f"def {method.name}{method.signature_after}:\n"
+        f"{_keyword(method)} {method.name}{method.signature_after}:\n"
         f"{textwrap.indent(method.source, '    ')}    ...\n"
         for cls in classes
         for method in cls.methods
@@ -66,6 +67,11 @@ def rows(method: MethodDescription) -> Iterator[tuple[str, ...]]:
             param.declared_by,
             param.injection,
         )
+
+
+def _keyword(method: MethodDescription) -> str:
+    is_async = method.code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR)
+    return "async def" if is_async else "def"
 
 
 def _without_code(cls: ClassDescription) -> dict[str, Any]:

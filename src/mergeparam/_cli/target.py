@@ -74,8 +74,15 @@ def _class_in(module: ModuleType, name: str) -> type:
 
 
 def _classes_of(owner: object, module: str) -> Iterator[type]:
-    """Yield the classes that a module defines, nested ones behind the one around them."""
+    """Yield the classes that a module defines, nested ones behind the one around them.
+
+    Those of the modules inside a package are its own, where it shows them under their names.
+    """
     for name, found in list(vars(owner).items()):
-        if isinstance(found, type) and found.__module__ == module and found.__name__ == name:
+        if isinstance(found, type) and found.__name__ == name and _is_of(found, module):
             yield found
             yield from _classes_of(found, module)
+
+
+def _is_of(cls: type, module: str) -> bool:
+    return cls.__module__ == module or cls.__module__.startswith(f"{module}.")
