@@ -138,12 +138,15 @@ def calls_chart(result: Result) -> Canvas:
     """Draw what the parameters add to a call, by their number."""
     drawn, axes = plot.canvas(7.2, 4, f"What merged parameters add to a call, ns, {result.python}")
     group = result.of_group(calls.GROUP.name)
-    for way in (BY_HAND, WRAPPER, DECORATED, INLINE):
+    for way in (BY_HAND, WRAPPER, INLINE, DECORATED):
         figures = [
             overhead(ways[way], ways[UNDECORATED])
             for ways in (group[f"{count} by constructor"] for count in calls.COUNTS)
         ]
-        _line(axes, dict(zip(calls.COUNTS, figures, strict=True)), NANOSECOND, way, COLOURS[way])
+        by_count = dict(zip(calls.COUNTS, figures, strict=True))
+        # The two that lie upon each other are both seen: a wide line under a thin one.
+        wide = {"linewidth": 6, "markersize": 12, "alpha": 0.6} if way == INLINE else {}
+        _line(axes, by_count, NANOSECOND, way, COLOURS[way], **wide)
     axes.set_xticks(calls.COUNTS)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("parameters, all set by the constructor")
@@ -157,6 +160,7 @@ def levels_chart(result: Result) -> Canvas:
     drawn, axes = plot.canvas(7.2, 4, title)
     group = result.of_group(provide.GROUP.name)
     colours = {
+        provide.ON_TOP: plot.DARK,
         provide.OPENED: plot.LIGHT,
         provide.THREADED: plot.BY_HAND,
         provide.OPEN: plot.OURS,
@@ -168,9 +172,9 @@ def levels_chart(result: Result) -> Canvas:
         }
         _line(axes, figures, MICROSECOND, way, colour)
     axes.set_xticks(provide.LEVELS)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.5 * axes.get_ylim()[1])
     axes.set_xlabel("layers around it")
-    _legend(axes)
+    _legend(axes, loc="upper left", ncols=2)
     return drawn
 
 
@@ -198,7 +202,8 @@ def targets_chart(results: Sequence[Result]) -> Canvas:
     """Draw how close a decorated call is to the merge by hand, on every Python."""
     most = TARGETS[0].most
     measured = [item for item in results if item.of_group(calls.GROUP.name)]
-    drawn, axes = plot.canvas(7.2, 1.3 + 0.55 * len(measured), "")
+    title = "A dot for each number of parameters and place, with its quartiles\n"
+    drawn, axes = plot.canvas(7.2, 1.6 + 0.55 * len(measured), title)
     axes.axvline(1, color=plot.BY_HAND, linewidth=1.5)
     axes.axvline(most, color=plot.INK, linewidth=1.2, linestyle="--")
     for row, result in enumerate(measured):
@@ -222,9 +227,17 @@ def _merged_cases(result: Result) -> list[Mapping[str, Samples]]:
     return [ways for case, ways in group.items() if TARGETS[0].cases(case)]
 
 
-def _line(axes: Any, figures: Mapping[int, Figure], unit: float, label: str, colour: str) -> None:
+def _line(
+    axes: Any,
+    figures: Mapping[int, Figure],
+    unit: float,
+    label: str,
+    colour: str,
+    **look: float,
+) -> None:
     scaled = [_in(figure, unit) for figure in figures.values()]
-    axes.plot(list(figures), [item.value for item in scaled], "o-", color=colour, label=label)
+    values = [item.value for item in scaled]
+    axes.plot(list(figures), values, "o-", color=colour, label=label, **look)
     lows, highs = [item.low for item in scaled], [item.high for item in scaled]
     axes.fill_between(list(figures), lows, highs, color=colour, alpha=0.2, linewidth=0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.plan import GROUPS, load_group
-from benchmarks.result import widest
+from benchmarks.result import file_name, widest
 from benchmarks.tables import group_table, machine_line, parameter_table, target_table
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ is written by the command that measures.
 
 ```console
 $ pip install -e '.[bench]'
-$ python -m benchmarks                    # everything, about {minutes} minutes
+$ python -m benchmarks                    # everything{minutes}
 $ python -m benchmarks --fast             # everything, less exactly, under two minutes
 $ python -m benchmarks calls definition   # some of it
 $ python -m benchmarks --report           # this page again, from the files of before
@@ -36,9 +36,12 @@ The figures of each Python are in [results]({results}), in
 [pyperf](https://pyperf.readthedocs.io/)'s format:
 
 ```console
-$ python -m pyperf stats {results}/cpython-3.11.json.gz
-$ python -m pyperf compare_to before.json.gz {results}/cpython-3.11.json.gz
+$ python -m pyperf stats {results}/{file}
+$ python -m pyperf compare_to before.json.gz {results}/{file}
 ```
+
+Two files were measured at different times, so `compare_to` also shows what the machine did
+meanwhile; the ratios below do not.
 
 ## How it is measured
 
@@ -62,18 +65,27 @@ not depend on the machine: `tests/tooling/test_instruction_counts.py` counts the
 """
 
 
-def report(
-    results: Sequence[Result], charts: Mapping[str, str], folder: str, turns: int, minutes: int
-) -> str:
+def report(results: Sequence[Result], charts: Mapping[str, str], folder: str, turns: int) -> str:
     """Return the report; `charts` are the paths of the charts by group, as it is to link them."""
     widest_one = widest(results)
     parts = [
-        INTRODUCTION.format(results=folder, turns=turns, minutes=minutes),
+        INTRODUCTION.format(
+            results=folder,
+            turns=turns,
+            minutes=_minutes(results),
+            file=file_name(widest_one.metadata),
+        ),
         _targets(results, charts),
         _by_python(results),
         *_groups(widest_one, charts),
     ]
     return "\n".join(parts)
+
+
+def _minutes(results: Sequence[Result]) -> str:
+    """Say how long it took to measure everything, where that was measured."""
+    taken = [int(item.metadata["minutes"]) for item in results if "minutes" in item.metadata]
+    return f", about {max(taken)} minutes" if taken else ""
 
 
 def _targets(results: Sequence[Result], charts: Mapping[str, str]) -> str:

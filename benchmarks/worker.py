@@ -29,7 +29,7 @@ def measure(group: str, effort: Effort) -> Iterator[Mapping[str, Any]]:
 
 def _samples(comparison: Comparison, effort: Effort) -> list[Mapping[str, Any]]:
     make = functools.partial(comparison.make, effort)
-    samples = sample(make, runs=effort.runs, turns=effort.turns, unit=comparison.unit)
+    samples = sample(make, runs=range(effort.runs), turns=effort.turns, unit=comparison.unit)
     return [attrs.asdict(item) for item in samples.values()]
 
 

@@ -64,9 +64,9 @@ def _add_bench(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=bench.run)
     command.add_argument("target", metavar="TARGET", help=_TARGET_HELP)
     command.add_argument("--method", help="the method, where several are merged")
-    command.add_argument("--setup", metavar="CODE", help="statements that prepare the call")
+    command.add_argument("--setup", metavar="CODE", help="statements before it: layer = Dropout()")
     command.add_argument("--call", metavar="EXPRESSION", help="what is measured: layer(x)")
-    command.add_argument("--fast", action="store_true", help="take a second, less exact")
+    command.add_argument("--fast", action="store_true", help="take less time, less exact")
     command.add_argument(
         "--json", type=pathlib.Path, metavar="FILE", help="write all values, as pyperf has them"
     )

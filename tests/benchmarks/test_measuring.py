@@ -1,6 +1,7 @@
 """Every group is measured, its file is pyperf's, and the report holds it; no time is asserted."""
 
 import gzip
+import importlib
 import io
 import json
 import math
@@ -15,11 +16,12 @@ from benchmarks import optional, tables, targets
 from benchmarks.headline import BEGIN, END, refreshed
 from benchmarks.plan import FAST, GROUPS, SEPARATOR, THOROUGH, load_group
 from benchmarks.worker import main as work
+from mergeparam._cli import bench
 from mergeparam._cli.figures import Figure
 from mergeparam._cli.sampling import Samples
 
 pyperf = pytest.importorskip("pyperf", reason="pyperf is not installed")
-command = pytest.importorskip("benchmarks.__main__", reason="a part of the extra is missing")
+command = pytest.importorskip("benchmarks.command", reason="a part of the extra is missing")
 report = pytest.importorskip("benchmarks.report")
 result = pytest.importorskip("benchmarks.result")
 
@@ -179,7 +181,46 @@ def test_failed_measurement(monkeypatch, capsys, tmp_path):
 
     assert 1 == command.main(["calls", "--output", str(tmp_path / "none")])
     assert "measuring calls has failed" in capsys.readouterr().out
-    assert not (tmp_path / "none").exists()
+    assert not [*(tmp_path / "none").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--report", "--output", "new"], "there are no figures in new; measure first"),
+        (["--readme", "missing.md"], "FileNotFoundError: "),
+        (["--readme", "plain.md"], "plain.md has no <!-- benchmarks:begin -->"),
+        (["--output", "plain.md"], "FileExistsError: "),
+        (["--output", "strange"], "BadGzipFile: "),
+    ],
+)
+def test_what_cannot_be_written_is_refused_first(monkeypatch, capsys, tmp_path, arguments, text):
+    """In one line, before anything is measured."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr(command, "measure")
+    (tmp_path / "plain.md").write_text("no marks")
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange" / "cpython-3.11.json.gz").write_text("no figures")
+
+    assert 2 == command.main(["--output", "new", *arguments])
+    assert text in " ".join(capsys.readouterr().out.split())
+
+
+def test_names_say_nothing_to_a_report():
+    """The report is always of everything."""
+    with pytest.raises(SystemExit) as stop:
+        command.main(["--report", "calls"])
+
+    assert 2 == stop.value.code
+
+
+def test_without_the_extra(monkeypatch, capsys):
+    """The command says what to install."""
+    module = importlib.import_module("benchmarks.__main__")
+    monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
+
+    assert 2 == module.main()
+    assert "python -m benchmarks: bench needs pyperf" in capsys.readouterr().err
 
 
 def fail(group, effort):
@@ -239,7 +280,7 @@ def test_report_of_one_group_alone():
             for name in [f"calls/1 by call/{way}"]
         }
     )
-    page = report.report([found], {}, ".", turns=3, minutes=1)
+    page = report.report([found], {}, ".", turns=3)
 
     assert "1.00" in page
     assert "Left out: keras (not installed)." in page

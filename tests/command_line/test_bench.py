@@ -87,6 +87,30 @@ class Awaited:
         return flag
 
 @mergeable("flag")
+class Steps:
+    flag = None
+    async def __call__(self, flag=MERGED):
+        yield flag
+
+@mergeable(Param("flag", unset=UNSET))
+class Objects:
+    def __init__(self, flag=UNSET):
+        self.flag = flag
+    def __call__(self, flag=MERGED):
+        return flag
+
+def make():
+    @mergeable("flag")
+    class Local:
+        def __init__(self, flag=None):
+            self.flag = flag
+        def __call__(self, flag=MERGED):
+            return flag
+    return Local
+
+Made = make()
+
+@mergeable("flag")
 class Unknown:
     flag = None
     def __call__(self, x: "numpy.ndarray", flag=MERGED): ...
@@ -151,6 +175,10 @@ def model(first, second):
     return Dropout(0.5, first)(1), Dropout(0.5, second)(1)
 
 cached = {}
+
+def tired():
+    made, left = Dropout(0.5, True), iter(range(9))
+    return lambda x: (next(left), made(x))
 
 def call_once():
     if not cached:
@@ -269,8 +297,8 @@ def test_wrapped_default_and_policy(layers, capsys):
     assert 0 == code
     assert "note: merge_param knows no default and no policy for conflicts" in out
     assert "note: the merge is in a wrapper around the method" in out
-    assert "by the constructor" not in out
-    assert "left out: Wrapped's constructor takes no 'flag'" in out
+    assert "flag by the constructor\n" not in out
+    assert "left out: by the constructor: Wrapped's constructor takes no 'flag'" in out
 
 
 def test_stacked_decorators(layers, capsys):
@@ -290,6 +318,22 @@ def test_wrapped_by_others(layers, capsys):
     assert "note: measured without what is wrapped around the method (1)" in out
 
 
+def test_object_that_means_not_set(layers, capsys):
+    """It says where the two merges find the object."""
+    code, out, _ = run(capsys, "benched:Objects")
+
+    assert 0 == code
+    assert "finds what means 'not set' in the class" in out
+
+
+def test_class_that_a_function_has_made(layers, capsys):
+    """It is found where a module names it."""
+    code, out, _ = run(capsys, "benched:Made")
+
+    assert 0 == code
+    assert "Local.__call__(), flag by the constructor" in out
+
+
 def test_method_that_runs_twice(layers, capsys):
     """What a parameter adds is given for one run of the method."""
     code, out, _ = run(capsys, "benched:Dropout", "--call", "model(True, True)")
@@ -304,8 +348,8 @@ def test_call_that_loses_its_way(layers, capsys):
 
     assert 0 == code
     assert "by the constructor" in out
-    assert "by the call" not in out
-    assert "left out: the call 'layer(flag=True)' raises ConflictingParamError" in out
+    assert "flag by the call\n" not in out
+    assert "left out: by the call: the call 'layer(flag=True)' raises ConflictingParamError" in out
 
 
 # What is refused
@@ -320,6 +364,21 @@ def test_call_that_loses_its_way(layers, capsys):
         (["benched:Dropout", "--method", "forward"], "Dropout merges nothing in 'forward'"),
         (["benched:Dropout", "--setup", "x = 1"], "--setup needs --call"),
         (["benched:Dropout", "--call", "1 + 1"], "'1 + 1' does not run Dropout.__call__()"),
+        (["benched:Dropout", "--call", "lair(1)"], "'lair' is not defined; say with --setup what"),
+        (
+            ["benched:Steps", "--call", "Steps()(flag=True)"],
+            "body begins only where it is awaited",
+        ),
+        (["benched:Steps"], "such as take here, do so: --setup"),
+        (["benched:Dropout", "--plot", "chart.xyz"], "let it end in .svg, .png, .pdf"),
+        (["benched:Dropout", "--plot", "chart"], "let it end in .svg, .png, .pdf"),
+        (["benched:Dropout", "--json", "."], ". cannot be written: IsADirectoryError"),
+        (["benched:Dropout", "--json", "benched.py/x"], "cannot be written: FileExistsError"),
+        (
+            ["benched:Dropout", "--fast", "--call", "again(1)", "--setup", "again = tired()"],
+            "after some calls: the call ",
+        ),
+        (["benched.py"], "bench compares one class; name one of benched.py:Dropout, "),
         (["benched:Dropout", "--call", "call_once()"], "does not run Dropout.__call__()"),
         (["benched:Dropout", "--call", "def x"], "raises SyntaxError"),
         (["benched:Dropout", "--call", "exit()"], "raises SystemExit"),
@@ -329,12 +388,12 @@ def test_call_that_loses_its_way(layers, capsys):
         (["benched:Lambda"], "is not written with def"),
         (
             ["benched:Awaited"],
-            "has to be awaited, as --call 'asyncio.run(layer(flag=True))'; write",
+            '--setup "import asyncio; layer = Awaited()" --call "asyncio.run(layer(flag=True))"; ',
         ),
         (["benched:Unknown"], "what to give 'x' of Unknown's method __call__; write"),
         (["benched:Unmade"], "what to give 'things' of Unmade's constructor; write what to"),
         (["benched:Unreadable"], "the constructor of Unreadable cannot be read"),
-        (["benched:Providing"], "provides its values (provide=True)"),
+        (["benched:Providing"], "provides its values to the calls in its body (provide=True)"),
         (["benched:Final"], "Final does not let itself be subclassed: TypeError: no subclass"),
         (["benched:Never"], "raises ValueError: never runs; write what to measure with --setup"),
     ],
@@ -512,22 +571,32 @@ def test_runs_begin_anew():
         number = next(made)
         return {"one": Sampler(lambda: float(number), loops=7)}
 
-    samples = sampling.sample(make, runs=3, turns=2, unit="byte")
+    samples = sampling.sample(make, runs=range(3), turns=2, unit="byte")
 
     expected = Samples("one", ((1.0, 1.0), (2.0, 2.0), (3.0, 3.0)), "byte", 7)
 
     assert {"one": expected} == samples
 
 
-def test_call_sampler_says_how_often():
-    """The statement runs as often as it says, and ten times in a row."""
+def test_quick_calls_are_repeated():
+    """The statement runs as often as it says, ten times in a row, and a tenth more untimed."""
     calls = []
-    sampler = sampling.call_sampler("call(1)", {"call": calls.append}, 1e-9)
+    sampler = sampling.call_sampler("call(1)", {"call": calls.append}, 1e-3)
     calls.clear()
 
     assert sampler.take() > 0
-    assert 10 == sampler.loops
-    assert 20 == len(calls)
+    assert 0 == sampler.loops % 10
+    assert sampler.loops + 10 * (1 + sampler.loops // 100) == len(calls)
+
+
+def test_slow_calls_are_not():
+    """What takes longer than a turn is called twice to be tried, and once in a turn."""
+    calls = []
+    sampler = sampling.call_sampler("call(1)", {"call": calls.append}, 1e-9)
+    before = len(calls)
+
+    assert sampler.take() > 0
+    assert (1, 2, 3) == (sampler.loops, before, len(calls))
 
 
 def test_figures_are_worked_out_run_by_run():

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from mergeparam._cli.derived_call import Call, call_after_constructor, call_that_gives
-from mergeparam._cli.refusal import Refusal
+from mergeparam._cli.derived_call import DERIVED, Call
+from mergeparam._cli.refusal import Refusal, one_line
 from mergeparam._cli.sampling import Samples, sample
 from mergeparam._cli.trial import Trial, try_out
 from mergeparam._cli.variants import Method, read_method
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXTRA = ("pyperf", "matplotlib", "rich")
+PLOTS = (".svg", ".png", ".pdf")
 
 
 @attrs.frozen
@@ -44,23 +45,40 @@ class Outcome:
 
 def run(classes: list[type], options: argparse.Namespace) -> None:
     """Measure the class that is asked for, and print and write what is asked for."""
-    _require_extra()
-    method = read_method(*_the_one(classes, options.method))
+    require_extra()
+    _check_files(options)
+    method = read_method(*_the_one(classes, options))
     trials, left_out = _trials(method, options)
     outcomes = [_measured(trial, options) for trial in trials]
     _report(outcomes, left_out, options)
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
+    """Refuse where a part of the extra is missing."""
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         msg = f"bench needs {', '.join(missing)}: pip install 'mergeparam[bench]'"
         raise Refusal(msg)
 
 
-def _the_one(classes: list[type], method: str | None) -> tuple[type, str]:
+def _check_files(options: argparse.Namespace) -> None:
+    """Refuse before anything is measured what cannot be written afterwards."""
+    if options.plot is not None and options.plot.suffix not in PLOTS:
+        msg = f"--plot {options.plot} is no chart's name; let it end in {', '.join(PLOTS)}"
+        raise Refusal(msg)
+    for path in filter(None, (options.json, options.plot)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("ab").close()
+        except OSError as error:
+            msg = f"{path} cannot be written: {one_line(error)}"
+            raise Refusal(msg) from error
+
+
+def _the_one(classes: list[type], options: argparse.Namespace) -> tuple[type, str]:
+    place, method = options.target.partition(":")[0], options.method
     if len(classes) > 1:
-        names = ", ".join(f"{cls.__module__}:{cls.__qualname__}" for cls in classes)
+        names = ", ".join(f"{place}:{cls.__qualname__}" for cls in classes)
         msg = f"bench compares one class; name one of {names}"
         raise Refusal(msg)
     (cls,) = classes
@@ -82,21 +100,30 @@ def _trials(method: Method, options: argparse.Namespace) -> tuple[list[Trial], l
         msg = "--setup needs --call, for what it prepares to be used"
         raise Refusal(msg)
     trials, refusals = [], []
-    for derive in (call_that_gives, call_after_constructor):
+    for given, derive in DERIVED.items():
         try:
             trials.append(try_out(method, derive(method)))
         except Refusal as refusal:
-            refusals.append(str(refusal))
+            refusals.append(f"{given}: {refusal}")
     if not trials:
-        msg = f"{refusals[0]}; write what to measure with --setup and --call"
+        _, _, reason = refusals[0].partition(": ")
+        msg = f"{reason}; write what to measure with --setup and --call"
         raise Refusal(msg)
     return trials, refusals
 
 
 def _measured(trial: Trial, options: argparse.Namespace) -> Outcome:
+    from rich.console import Console  # noqa: PLC0415 - of the extra, which is there by now
+    from rich.progress import track  # noqa: PLC0415 - likewise
+
     effort = FAST if options.fast else THOROUGH
     make = functools.partial(trial.samplers, effort.seconds)
-    return Outcome(trial, sample(make, runs=effort.runs, turns=effort.turns))
+    progress = Console(stderr=True)
+    hidden = not progress.is_terminal
+    numbers, words = range(effort.runs), f"measuring, {trial.call.given}"
+    runs = track(numbers, words, console=progress, transient=True, disable=hidden)
+    with trial.refusing():
+        return Outcome(trial, sample(make, runs=runs, turns=effort.turns))
 
 
 def _report(outcomes: list[Outcome], left_out: list[str], options: argparse.Namespace) -> None:
@@ -109,6 +136,7 @@ def _report(outcomes: list[Outcome], left_out: list[str], options: argparse.Name
         pyperf_file.write_samples(options.json, _named(outcomes), machine())
     if options.plot is not None:
         plot.save(bench_report.chart(outcomes), options.plot)
+    bench_report.print_files([path for path in (options.json, options.plot) if path is not None])
 
 
 def _named(outcomes: list[Outcome]) -> Iterator[Samples]:

@@ -14,6 +14,7 @@ from mergeparam._cli.variants import BY_HAND, DECORATED, INLINE, UNDECORATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from matplotlib.figure import Figure as Canvas
 
@@ -61,6 +62,13 @@ def print_outcomes(outcomes: list[Outcome], left_out: list[str]) -> None:
     console.print(_words(outcomes[0]))
 
 
+def print_files(paths: list[Path]) -> None:
+    """Say what was written."""
+    console = Console(highlight=False, soft_wrap=True)
+    for path in paths:
+        console.print(f"written: {path}", markup=False)
+
+
 def _title(outcome: Outcome) -> str:
     method, call = outcome.trial.method, outcome.trial.call
     return f"{method.place.place}, {', '.join(method.names)} {call.given}"
@@ -102,6 +110,8 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     trial = outcome.trial
     if BY_HAND not in outcome.samples:
         yield "merge_param knows no default and no policy for conflicts, and is left out"
+    if trial.method.has_unset_objects:
+        yield "@mergeable finds what means 'not set' in the class; by hand it is a global"
     if trial.method.is_wrapped_by_us:
         yield "the merge is in a wrapper around the method, not in its own code"
     if trial.lost_wrappers:

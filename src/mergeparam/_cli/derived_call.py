@@ -27,6 +27,7 @@ _VALUES = {
     "bytes": "b'x'",
 }
 _RECEIVER = "layer"
+_BY_CALL, _BY_CONSTRUCTOR = "by the call", "by the constructor"
 
 
 @attrs.frozen
@@ -43,7 +44,7 @@ class Call:
 def call_that_gives(method: Method) -> Call:
     """Return a call that gives the merged values."""
     made = _made(method, _constructor(method), {})
-    return Call("by the call", made, _called(method, given=True))
+    return Call(_BY_CALL, made, _called(method, made, given=True))
 
 
 def call_after_constructor(method: Method) -> Call:
@@ -53,7 +54,11 @@ def call_after_constructor(method: Method) -> Call:
         _field(method, signature, param): _merged_value(method, param) for param in method.params
     }
     made = _made(method, signature, values)
-    return Call("by the constructor", made, _called(method, given=False))
+    return Call(_BY_CONSTRUCTOR, made, _called(method, made, given=False))
+
+
+DERIVED = {_BY_CALL: call_that_gives, _BY_CONSTRUCTOR: call_after_constructor}
+"""Ways to derive a call, by where they let the merged values come from."""
 
 
 def _constructor(method: Method) -> inspect.Signature:
@@ -79,13 +84,21 @@ def _made(method: Method, signature: inspect.Signature, given: Mapping[str, str]
     return f"{_RECEIVER} = {method.place.cls.__name__}({', '.join(words)})"
 
 
-def _called(method: Method, *, given: bool) -> str:
+def _called(method: Method, made: str, *, given: bool) -> str:
     name = method.place.method
     callee = _RECEIVER if name == "__call__" else f"{_RECEIVER}.{name}"
     call = f"{callee}({', '.join(_arguments(method, given=given))})"
     function = method.place.function()
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        msg = f"{method.place.place} has to be awaited, as --call 'asyncio.run({call})'"
+    if inspect.iscoroutinefunction(function):
+        setup, expression = f"import asyncio; {made}", f"asyncio.run({call})"
+        msg = f'{method.place.place} has to be awaited: --setup "{setup}" --call "{expression}"'
+        raise Refusal(msg)
+    if inspect.isasyncgenfunction(function):
+        setup, expression = f"import asyncio; {made}", f"asyncio.run(take({call}))"
+        msg = (
+            f"{method.place.place} yields to async for: let a function, such as take here, do so: "
+            f'--setup "{setup}" --call "{expression}"'
+        )
         raise Refusal(msg)
     return f"list({call})" if inspect.isgeneratorfunction(function) else call
 

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     Samplers = Mapping[str, "Sampler"]
 
 _UNROLLED = 10
+"""How many copies of a quick statement stand in the loop that is timed."""
+
 _CALIBRATION = 20
 """How many times the unrolled statement runs to find how often it is to run in a turn."""
 
@@ -46,20 +48,27 @@ def call_sampler(statement: str, names: Mapping[str, Any], seconds: float) -> Sa
     """Return a sampler of the seconds that `statement` takes; a turn of it takes `seconds`.
 
     Each turn begins with a tenth more that is not timed, to get the code back into the caches.
+    What takes longer than a turn is called once in each.
     """
-    timer = timeit.Timer(
-        "; ".join([statement] * _UNROLLED), timer=time.perf_counter, globals=dict(names)
-    )
-    timer.timeit(_CALIBRATION)
-    once = timer.timeit(_CALIBRATION) / _CALIBRATION
+    timer, copies = _timer([statement], names), 1
+    timer.timeit(1)
+    once = timer.timeit(1)
+    if once * _UNROLLED < seconds:
+        timer, copies = _timer([statement] * _UNROLLED, names), _UNROLLED
+        timer.timeit(_CALIBRATION)
+        once = timer.timeit(_CALIBRATION) / _CALIBRATION
     number = max(1, round(seconds / max(once, 1e-9)))
-    loops = number * _UNROLLED
+    loops, untimed = number * copies, 1 + number // 10 if once < seconds else 0
 
     def take() -> float:
-        timer.timeit(1 + number // 10)
+        timer.timeit(untimed)
         return timer.timeit(number) / loops
 
     return Sampler(take, loops)
+
+
+def _timer(statements: Sequence[str], names: Mapping[str, Any]) -> timeit.Timer:
+    return timeit.Timer("; ".join(statements), timer=time.perf_counter, globals=dict(names))
 
 
 def inside(context: Callable[[], AbstractContextManager[object]], sampler: Sampler) -> Sampler:
@@ -85,10 +94,10 @@ def take_turns(samplers: Samplers, turns: int) -> dict[str, tuple[float, ...]]:
 
 
 def sample(
-    make: Callable[[], Samplers], *, runs: int, turns: int, unit: str = "second"
+    make: Callable[[], Samplers], *, runs: Iterable[object], turns: int, unit: str = "second"
 ) -> dict[str, Samples]:
-    """Measure in `runs` runs, each with new samplers."""
-    sets = [(made, take_turns(made, turns)) for made in (make() for _ in range(runs))]
+    """Measure in a run for each of `runs`, with new samplers."""
+    sets = [(made, take_turns(made, turns)) for made in (make() for _ in runs)]
     return {
         name: Samples(name, tuple(taken[name] for _, taken in sets), unit, made[name].loops)
         for made, _ in sets[-1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from mergeparam._cli.derived_call import Call
     from mergeparam._cli.variants import Method
+
+_SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 Holders: TypeAlias = list[tuple[Any, str]]
 """The modules and classes that name a class, and the names."""
@@ -54,6 +57,14 @@ class Trial:
             sampler = call_sampler(self.call.expression, names, seconds)
         return inside(standing_in, sampler)
 
+    @contextlib.contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Say it in one line where the call raises later than in the first two times."""
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            raise _raised(self.call, error, "after some calls: ") from error
+
 
 def try_out(method: Method, call: Call) -> Trial:
     """Run a call in every way, to see what it merges and that it can be compared."""
@@ -64,12 +75,19 @@ def try_out(method: Method, call: Call) -> Trial:
     # Twice, because what a first call compiles or caches may keep the second from the method.
     _run(method, call, holders, variant, then=seen.clear)
     if not seen:
-        msg = f"the call {call.expression!r} does not run {method.place.place}"
-        raise Refusal(msg)
+        raise Refusal(_does_not_run(method, call))
     values = _same_values(method, seen)
     for way, other in variants(method, values).items():
         _run(method, call, holders, other, what=f"{way}: ")
     return Trial(method, call, holders, values, len(seen), lost_wrappers(method, variant))
+
+
+def _does_not_run(method: Method, call: Call) -> str:
+    msg = f"the call {call.expression!r} does not run {method.place.place}"
+    flags = method.place.function().__code__.co_flags
+    if flags & _SUSPENDED:
+        return f"{msg}, whose body begins only where it is awaited or taken from"
+    return msg
 
 
 def _same_values(method: Method, seen: list[dict[str, object]]) -> dict[str, object]:
@@ -100,8 +118,12 @@ def _run(  # noqa: PLR0917 - what is run, and as what
             then()
             eval(code, names)  # noqa: S307 - what the user asks for
         except (Exception, SystemExit) as error:
-            msg = f"{what}the call {call.expression!r} raises {one_line(error)}"
-            raise Refusal(msg) from error
+            raise _raised(call, error, what) from error
+
+
+def _raised(call: Call, error: BaseException, what: str = "") -> Refusal:
+    hint = "; say with --setup what it is" if isinstance(error, NameError) else ""
+    return Refusal(f"{what}the call {call.expression!r} raises {one_line(error)}{hint}")
 
 
 def _prepared(method: Method, call: Call, cls: type) -> dict[str, Any]:
@@ -119,9 +141,10 @@ def _holders(cls: type) -> Holders:
     owner: Any = sys.modules[cls.__module__]
     *path, name = cls.__qualname__.split(".")
     for part in path:
-        owner = getattr(owner, part)
-    inside_classes = [(owner, name)] if path else []
-    return inside_classes + [
+        # A class that a function has made is found nowhere under its qualified name.
+        owner = getattr(owner, part, None)
+    is_inside = bool(path) and getattr(owner, name, None) is cls
+    return [(owner, name)] * is_inside + [
         (module, name)
         for module in list(sys.modules.values())
         for name, value in list(getattr(module, "__dict__", {}).items())

@@ -59,6 +59,11 @@ class Method:
         )
 
     @property
+    def has_unset_objects(self) -> bool:
+        """Whether an object that is no literal means "not set" for a parameter."""
+        return any(unset_attributes(level.key.text, level.params) for level in self.levels)
+
+    @property
     def is_wrapped_by_us(self) -> bool:
         """Whether a wrapper of ours merges, so that the method's own code does not."""
         return any(level.injection == "wrap" for level in self.levels)
@@ -70,7 +75,10 @@ def read_method(cls: type, name: str) -> Method:
     keys = {level.key for level, _ in declarations(cls, name)}
     levels = tuple(level for level in all_levels(cls) if level.key in keys)
     if any(level.provides for level in levels):
-        msg = f"{place.place} provides its values (provide=True), which nothing by hand is like"
+        msg = (
+            f"{place.place} provides its values to the calls in its body (provide=True), and "
+            f"there is no merge by hand that does, to compare it with"
+        )
         raise Refusal(msg)
     method = Method(place, read_source(place.function()), levels)
     _check_source(method)
