@@ -6,6 +6,7 @@ The interpreter itself tells each instruction that it executes: through `sys.mon
 
 import contextlib
 import dis
+import gc
 import re
 import sys
 import textwrap
@@ -128,7 +129,7 @@ def executed(call):
     """Return each instruction that runs in a call, with the name of the function that it is in."""
     found = []
     recording = recorded_by_monitoring if sys.version_info >= (3, 12) else recorded_by_tracing
-    with recording(found):
+    with without_garbage_collection(), recording(found):
         call()
     names = {
         code: {item.offset: item.opname for item in dis.get_instructions(code)}
@@ -136,6 +137,17 @@ def executed(call):
         if code.co_filename not in OURS
     }
     return [(code.co_name, names[code][offset]) for code, offset in found if code in names]
+
+
+@contextlib.contextmanager
+def without_garbage_collection():
+    """Keep what a collection calls, such as callbacks of weak references, from being recorded."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextlib.contextmanager
