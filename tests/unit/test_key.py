@@ -49,3 +49,8 @@ def test_a_number_from_elsewhere_is_taken(monkeypatch):
 
     assert ["unit.number#2", "unit.number"] == [foreign.text, first.text]
     assert "unit.number#3" == second.text
+
+
+def test_a_key_shows_its_text():
+    """In the `repr` of a specification it says what it is."""
+    assert "Key(text='unit.shown')" == repr(fresh_key("unit.shown"))
