@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,7 +148,3 @@ def write_report(output: Path, readme: Path | None) -> None:
 
 def _link(path: Path, start: Path) -> str:
     return Path(os.path.relpath(path, start)).as_posix()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -275,6 +275,16 @@ def test_files(layers, capsys):
     assert "<svg" in Path("out/chart.svg").read_text()
 
 
+def test_files_of_before_stay(layers, capsys):
+    """What is refused before it is measured writes nothing, and empties nothing."""
+    Path("kept.json").write_text("kept")
+    for name in ("kept.json", "none.json"):
+        assert 2 == run(capsys, "benched:Lambda", "--json", name)[0]
+
+    assert "kept" == Path("kept.json").read_text()
+    assert not Path("none.json").exists()
+
+
 def test_private_positional_and_generator(layers, capsys):
     """Values for what has no default, by the annotations; private names; a method that yields."""
     code, out, _ = run(capsys, "benched:Coder", "--method", "encode")

@@ -18,6 +18,7 @@ from mergeparam._introspect import merged_methods
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
 EXTRA = ("pyperf", "matplotlib", "rich")
 PLOTS = (".svg", ".png", ".pdf")
@@ -69,10 +70,18 @@ def _check_files(options: argparse.Namespace) -> None:
     for path in filter(None, (options.json, options.plot)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("ab").close()
+            _try_to_write(path)
         except OSError as error:
             msg = f"{path} cannot be written: {one_line(error)}"
             raise Refusal(msg) from error
+
+
+def _try_to_write(path: Path) -> None:
+    """Open the file for writing, and leave it, or its absence, as it is."""
+    is_there = path.exists()
+    path.open("ab").close()
+    if not is_there:
+        path.unlink()
 
 
 def _the_one(classes: list[type], options: argparse.Namespace) -> tuple[type, str]:
