@@ -108,17 +108,16 @@ def _trials(method: Method, options: argparse.Namespace) -> tuple[list[Trial], l
     if options.setup is not None:
         msg = "--setup needs --call, for what it prepares to be used"
         raise Refusal(msg)
-    trials, refusals = [], []
+    trials, refusals = [], {}
     for given, derive in DERIVED.items():
         try:
             trials.append(try_out(method, derive(method)))
         except Refusal as refusal:
-            refusals.append(f"{given}: {refusal}")
+            refusals[given] = str(refusal)
     if not trials:
-        _, _, reason = refusals[0].partition(": ")
-        msg = f"{reason}; write what to measure with --setup and --call"
+        msg = f"{next(iter(refusals.values()))}; write what to measure with --setup and --call"
         raise Refusal(msg)
-    return trials, refusals
+    return trials, [f"{given}: {reason}" for given, reason in refusals.items()]
 
 
 def _measured(trial: Trial, options: argparse.Namespace) -> Outcome:
