@@ -1,33 +1,26 @@
-"""`mergeable`: the way from a class and names to a class whose methods merge."""
+"""`mergeable`: declare, inject, install."""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from mergeparam._collect import Target, check_params, collect
-from mergeparam._frameworks import adapt, checks_types, finishers, refusals
-from mergeparam._install import (
-    goes_around,
-    install_code,
-    install_enclosure,
-    install_specification,
-    install_wrapper,
-)
-from mergeparam._key import fresh_key
-from mergeparam._prologue import make_merges, merge_source
-from mergeparam._raw_reads import warn_of_raw_reads
-from mergeparam._rewrap import is_changed_in_place
-from mergeparam._signature import read_written
+from mergeparam._declare.body import warn_of_raw_reads
+from mergeparam._declare.checks import Declaration, check_params, declare
+from mergeparam._declare.signature import read_original
+from mergeparam._frameworks import finish_class, load_adapters, refuse_class
+from mergeparam._inject.install import Plan, install
+from mergeparam._inject.source import PrivateNames, choose_suffix, merge_source, share_unset
+from mergeparam._inject.splice import SpliceError, can_splice, extract_merge, splice
 from mergeparam._spec import MergedMethod, Param
-from mergeparam._splice import SpliceError, insert, make_patch
-from mergeparam._strategy import choose
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import CodeType, FrameType
 
+_VARIABLE = "MERGEPARAM_INJECT"
 
 C = TypeVar("C", bound=type[Any])
 Inject = Literal["auto", "inline", "wrap"]
@@ -111,15 +104,6 @@ def mergeable(
     return decorate
 
 
-class _Prepared(NamedTuple):
-    """All that is known of one method before anything is changed."""
-
-    target: Target
-    method: MergedMethod
-    code: CodeType | None
-    """The spliced code; `None` where a wrapper is to serve."""
-
-
 def _decorate(
     cls: C,
     params: tuple[str | Param, ...],
@@ -127,21 +111,123 @@ def _decorate(
     provide: bool,  # noqa: FBT001 - as it comes from the decorator's arguments
     inject: str,
 ) -> C:
-    adapt()
-    _check_class(cls)
-    for refuse in refusals:
-        refuse(cls, _frame_of_the_class())
-    strategy = choose(inject)
-    targets = collect(cls, params, methods)
-    prepared = [_prepare(target, strategy, provides=provide) for target in targets]
-    for target in targets:
-        warn_of_raw_reads(target)
-    for item in prepared:
-        _install(item)
-    install_specification(cls, tuple(item.method for item in prepared))
-    for finish in finishers:
-        finish(cls)
+    load_adapters()
+    if not isinstance(cls, type):
+        msg = (
+            f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
+            f"class that has the constructor attribute; a function has no constructor."
+        )
+        raise MergeDefinitionError(msg)
+    refuse_class(cls, _frame_of_the_class())
+    strategy = _choose_injection(inject)
+
+    # Everything that can be wrong is found before anything is changed.
+    declarations = declare(cls, params, methods)
+    taken: set[str] = set()
+    plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
+    for declaration in declarations:
+        warn_of_raw_reads(declaration)
+
+    install(cls, plans)
+    finish_class(cls)
     return cls
+
+
+def _plan(
+    declaration: Declaration,
+    strategy: Inject,
+    provides: bool,  # noqa: FBT001 - as it comes from the decorator's arguments
+    taken: set[str],
+) -> Plan:
+    """Work out the code of a merged method, and what the class will carry of it."""
+    method, params = declaration
+    # Too large to be met again by chance, in this process or in another one that sends classes.
+    identity = int.from_bytes(os.urandom(7))
+    # The globals of a function from elsewhere are not ours to add to.
+    is_own = method.ownership == "own"
+    unset_globals = share_unset(declaration) if is_own else {}
+    names = PrivateNames(choose_suffix(declaration, taken), unset_globals)
+
+    spliced = None
+    if strategy != "wrap" and method.ownership != "opaque" and not provides:
+        try:
+            spliced = _spliced(declaration, names, identity)
+        except SpliceError as error:
+            if strategy == "inline":
+                msg = (
+                    f"{method.label} cannot be merged inline: {error}. "
+                    f"Write inject='auto', which falls back to a wrapper."
+                )
+                raise MergeDefinitionError(msg) from error
+    elif strategy == "inline" and not provides:
+        msg = (
+            f"{method.label} cannot be merged inline: its function is inside of something that "
+            f"must not change. Write inject='auto', which falls back to a wrapper."
+        )
+        raise MergeDefinitionError(msg)
+
+    if spliced is not None:
+        code, size = spliced
+    else:
+        # Most programs never come here, and should not wait for what is needed here.
+        from mergeparam._inject.wrapper import check_provides, wrap  # noqa: PLC0415
+
+        if provides:
+            check_provides(declaration)
+        merge = merge_source(
+            method.receiver,
+            params,
+            names,
+            identity=identity,
+            may_receive_merged=declaration.may_receive_merged,
+        )
+        code, size = wrap(declaration, merge, names.suffix, identity=identity, provides=provides), 0
+    merged = MergedMethod(
+        name=method.name,
+        owner=method.cls.__qualname__,
+        params=params,
+        injection="wrap" if spliced is None else "inline",
+        size=size,
+        identity=identity,
+        suffix=names.suffix,
+        original=read_original(method.function),
+        provides=provides,
+    )
+    return Plan(declaration, merged, names, code)
+
+
+def _spliced(
+    declaration: Declaration, names: PrivateNames, identity: int
+) -> tuple[CodeType, int]:
+    """Return the method's code with the merge in it, and the merge's size in bytes."""
+    method, params = declaration
+    code = method.function.__code__
+    # Written without what is special to this class, so that methods that look the same share it.
+    source = merge_source(
+        method.receiver,
+        params,
+        names._replace(suffix=""),
+        may_receive_merged=declaration.may_receive_merged,
+    )
+    cells = tuple([name for name in method.parameters.all if name in code.co_cellvars])
+    merge = extract_merge(source, method.parameters.as_signature(), cells)
+    return splice(code, merge, suffix=names.suffix, identity=identity)
+
+
+def _choose_injection(inject: str) -> Inject:
+    """Return what `inject=` asks for, else what `MERGEPARAM_INJECT` says."""
+    asked = inject if inject != "auto" else os.environ.get(_VARIABLE, "auto")
+    match asked:
+        case "auto":
+            return "auto" if can_splice() else "wrap"
+        case "inline" | "wrap":
+            return asked
+        case _:
+            msg = (
+                f"inject={shorten(asked)} names no injection. Write 'auto', 'inline' or 'wrap' "
+                f"(as @mergeable(..., inject=) or in the environment variable {_VARIABLE})."
+            )
+            raise MergeDefinitionError(msg)
 
 
 def _frame_of_the_class() -> FrameType:
@@ -150,82 +236,3 @@ def _frame_of_the_class() -> FrameType:
     while frame.f_globals is globals() and frame.f_back is not None:
         frame = frame.f_back
     return frame
-
-
-def _check_class(cls: object) -> None:
-    if not isinstance(cls, type):
-        msg = (
-            f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
-            f"class that has the constructor attribute; a function has no constructor."
-        )
-        raise MergeDefinitionError(msg)
-
-
-def _prepare(target: Target, strategy: Inject, *, provides: bool) -> _Prepared:
-    place, params = target.located, target.params
-    key = fresh_key(f"{place.cls.__module__}.{place.cls.__qualname__}.{place.method}")
-    code, size = (None, 0) if provides else _spliced(target, key.text, strategy)
-    method = MergedMethod(
-        key=key,
-        name=place.method,
-        owner=place.cls.__qualname__,
-        params=params,
-        injection="wrap" if code is None else "inline",
-        size=size,
-        written=read_written(place.function()),
-        provides=provides,
-    )
-    return _Prepared(target, method, code)
-
-
-def _spliced(target: Target, key: str, strategy: Inject) -> tuple[CodeType | None, int]:
-    """Return the method's code with the merge in it, and the merge's size in bytes.
-
-    Where a wrapper has to serve there is no such code.
-    """
-    place = target.located
-    if strategy == "wrap" or (strategy == "auto" and checks_types(place.chain[0])):
-        return None, 0
-    try:
-        return _splice_into(target, key)
-    except SpliceError as error:
-        if strategy == "auto":
-            return None, 0
-        msg = (
-            f"{place.place} cannot be merged inline: {error}. "
-            f"Write inject='auto', which falls back to a wrapper."
-        )
-        raise MergeDefinitionError(msg) from error
-
-
-def _splice_into(target: Target, key: str) -> tuple[CodeType, int]:
-    place = target.located
-    if place.is_borrowed and is_changed_in_place(place.chain):
-        msg = "it wraps what a base class holds, which must not change"
-        raise SpliceError(msg)
-    code = place.function().__code__
-    merges = make_merges(code, key, place.receiver, target.params, remembered=target.remembered)
-    patch = make_patch(code, merges)
-    return insert(code, patch), len(patch.raw)
-
-
-def _install(item: _Prepared) -> None:
-    if item.code is not None:
-        install_code(item.target, item.code)
-    else:
-        _install_generated(item)
-
-
-def _install_generated(item: _Prepared) -> None:
-    # Most programs never come here, and should not wait for what is needed here.
-    from mergeparam._enclose import body_attribute, enclose, helper_attribute  # noqa: PLC0415
-    from mergeparam._wrap import wrap  # noqa: PLC0415
-
-    place, params = item.target.located, item.target.params
-    key, function, provides = item.method.key.text, place.function(), item.method.provides
-    merge = merge_source(key, place.receiver, params, remembered=item.target.remembered)
-    if provides or (place.is_wrapped and not goes_around(place)):
-        code = enclose(function, key, place.receiver, params, merge, provides=provides)
-        install_enclosure(item.target, code, body_attribute(key), helper_attribute(function))
-    else:
-        install_wrapper(item.target, lambda function, inner: wrap(function, inner, merge))

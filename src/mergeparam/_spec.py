@@ -10,8 +10,7 @@ from mergeparam._sentinels import MergedType
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-    from mergeparam._key import Key
-    from mergeparam._signature import Written
+    from mergeparam._declare.signature import OriginalSignature
 
 OnConflict: TypeAlias = Literal["raise", "raise_if_different", "use_call", "use_attribute"]
 POLICIES: tuple[OnConflict, ...] = ("raise", "raise_if_different", "use_call", "use_attribute")
@@ -145,7 +144,6 @@ class Param:
 class MergedMethod:
     """One method as one `@mergeable` merges it, with its parameters in signature order."""
 
-    key: Key
     name: str
     owner: str
     params: tuple[Param, ...]
@@ -153,7 +151,14 @@ class MergedMethod:
     size: int
     """How many bytes of instructions the merge has in the method's code."""
 
-    written: Written = attrs.field(eq=False, repr=False)
+    identity: int
+    """A number that no other declaration has. The merge hands it to the private methods that it
+    calls, because two classes that are merged under the same names may meet in one subclass."""
+
+    suffix: str
+    """What stands behind the names of those private methods, where a base has taken the names."""
+
+    original: OriginalSignature = attrs.field(eq=False, repr=False)
     provides: bool = False
     """Whether the merged values are provided to the calls in the body."""
 

@@ -17,7 +17,8 @@ class MergeError(ValueError):
     Attributes:
         owner: qualified name of the object's class; `None` from `merge_param`.
         method: name of the method that was called; `None` from `merge_param`.
-        param: name of the parameter.
+        param: name of the parameter; the first one, where several are missing.
+        params: the names of all parameters that the error speaks of.
         attribute_value: what the constructor attribute held.
         call_value: what the call gave.
 
@@ -40,16 +41,17 @@ class MergeError(ValueError):
         owner: str | None = None,
         method: str | None = None,
         param: str | None = None,
+        params: tuple[str, ...] | None = None,
         attribute_value: object = None,
         call_value: object = None,
     ) -> None:
-        """Keep the place and values that the message speaks of.
-
-        `BaseException.__new__` has kept the message; `torch.compile` cannot trace a call of it.
-        """
+        """Keep the method and the values that the message speaks of."""
+        # `BaseException.__new__` has kept the message already, and Dynamo cannot trace a call of
+        # `BaseException.__init__` here.
         self.owner = owner
         self.method = method
         self.param = param
+        self.params = params if params is not None or param is None else (param,)
         self.attribute_value = attribute_value
         self.call_value = call_value
 

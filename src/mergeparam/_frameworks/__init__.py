@@ -107,3 +107,41 @@ def adapt() -> None:
                 importlib.import_module(f"{__name__}.{adapter}")
             _waiting.discard(framework)
     _Seen.modules = len(sys.modules)
+
+
+def load_adapters() -> None:
+    adapt()
+
+
+def is_tracing() -> bool:
+    return any(ask() for ask in tracing)
+
+
+def _first(hints, state):
+    import contextlib
+    if is_tracing():
+        return None
+    for hint in hints:
+        with contextlib.suppress(Exception):
+            text = hint(state)
+            if text is not None:
+                return text
+    return None
+
+
+def missing_hint(state):
+    return _first(missing_hints, state)
+
+
+def conflict_hint(state):
+    return _first(conflict_hints, state)
+
+
+def refuse_class(cls, frame):
+    for refuse in refusals:
+        refuse(cls, frame)
+
+
+def finish_class(cls):
+    for finish in finishers:
+        finish(cls)

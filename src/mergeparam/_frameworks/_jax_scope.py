@@ -19,14 +19,14 @@ import jax.numpy as jnp
 
 from mergeparam import _frameworks
 from mergeparam._frameworks._jax_key import key_of
-from mergeparam._provide import ProvideStep, Scope
+from mergeparam._call.provide import ProvideStep, Scope
 from mergeparam.errors import MergeError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from types import FrameType
 
-    from mergeparam._provide import provide
+    from mergeparam._call.provide import provide
 
 _NO_KEY = "a coroutine has opened a scope"
 _IN_COROUTINE = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from mergeparam._report import Situation
+    from mergeparam._call.messages import CallState
 
 
 def _nested_code(function: object, name: str) -> CodeType | None:
@@ -73,9 +73,9 @@ def _callers() -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _dropped_keyword(situation: Situation) -> str | None:
+def _dropped_keyword(state: CallState) -> str | None:
     """Say which call around this one was given the parameter by name, and left it out."""
-    param = situation.param
+    param = state.param
     for frame in _callers():
         if frame.f_code is _LIFTED and param in _ignored_keywords(frame):
             return (
@@ -101,9 +101,9 @@ def _kept_keywords(frame: FrameType) -> dict[str, Any]:
     return kept
 
 
-def _traced_value(situation: Situation) -> str | None:
+def _traced_value(state: CallState) -> str | None:
     """Say which transformation made a tracer of the value that a subclass has handed on."""
-    if not isinstance(situation.call_value, jax.core.Tracer):
+    if not isinstance(state.call_value, jax.core.Tracer):
         return None
     for frame in _callers():
         if frame.f_code is _LIFTED and frame.f_locals["name"] in _UNTRACED:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from typeguard import typechecked
 
 from mergeparam import _frameworks
-from mergeparam._syntax import parse
+from mergeparam._compat import parse
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:

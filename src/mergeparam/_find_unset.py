@@ -12,7 +12,7 @@ from mergeparam._introspect import call_methods, check_instance, unset_params
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CLOSED: tuple[type, ...] = (
+_OPAQUE_TYPES: tuple[type, ...] = (
     str,
     bytes,
     bytearray,
@@ -90,7 +90,7 @@ def _unset_names(path: str, obj: object) -> tuple[str, ...]:
 def _walk(model: object) -> Iterator[tuple[str, object]]:
     """Yield every object once, by its shortest path."""
     waiting = collections.deque([("", model)])
-    closed = (*_CLOSED, *_frameworks.closed)
+    closed = (*_OPAQUE_TYPES, *_frameworks.closed)
     # The objects themselves are kept: an id is only theirs while they live.
     seen = {id(model): model}
     while waiting:

@@ -1,0 +1,100 @@
+"""Code that merges and then calls the body: the fallback, and the wrapper of `provide=True`.
+
+It needs nothing of the interpreter but `compile`, so it serves every Python. The body is reached
+through a private method of the class. The code is of the body's own kind (generator, coroutine,
+...), so that the merge runs when the body would.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+from mergeparam._inject.codegen import arguments_source, compile_like, fresh_name
+from mergeparam._inject.source import body_method
+from mergeparam.errors import MergeDefinitionError
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from mergeparam._declare.checks import Declaration
+
+PROVIDE = "_mergeparam_provide"
+"""The private attribute of the class that holds `provide`, where a method provides its values."""
+
+_GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+_ASYNC_GENERATOR = """\
+{steps} = {call}
+try:
+    {value} = await {steps}.__anext__()
+    while True:
+        try:
+            {sent} = yield {value}
+        except GeneratorExit:
+            await {steps}.aclose()
+            raise
+        except BaseException as {error}:
+            {value} = await {steps}.athrow({error})
+        else:
+            {value} = await {steps}.asend({sent})
+except StopAsyncIteration:
+    return
+"""
+"""`yield from` for async generators, which Python does not have."""
+
+
+def check_provides(declaration: Declaration) -> None:
+    """Refuse `provide=True` for a method that yields."""
+    method = declaration.method
+    if method.function.__code__.co_flags & _GENERATORS:
+        values = ", ".join(f"{name}={name}" for name in declaration.names)
+        msg = (
+            f"{method.label} yields, and with provide=True its scope would stay open for whoever "
+            f"takes its values. Leave provide=True out, and write `with mergeparam.provide"
+            f"({values}):` around the part of the body that does not yield."
+        )
+        raise MergeDefinitionError(msg)
+
+
+def wrap(
+    declaration: Declaration, merge: str, suffix: str, *, identity: int, provides: bool
+) -> CodeType:
+    """Return code that runs the statements in `merge` and then calls the body.
+
+    Args:
+        declaration: the method and its parameters.
+        merge: the merge as source.
+        suffix: what stands behind the name of the private method that returns the body.
+        identity: the declaration's identity.
+        provides: whether the body runs in a scope of the merged values.
+    """
+    method = declaration.method
+    receiver, parameters = method.receiver, method.parameters
+    # The body is bound to the object, as it was in the class's namespace.
+    arguments = arguments_source(parameters)
+    if parameters.positional:
+        arguments = arguments.partition(", ")[2]
+    else:
+        rest = f"*{parameters.var_positional}"
+        arguments = arguments.replace(rest, f"{rest}[1:]", 1)
+    call = f"{receiver}.{body_method(method.name)}{suffix}({identity!r})({arguments})"
+    # What goes around something is of the kind of that: a method made by `contextmanager` is none
+    # that yields. A dispatcher is no function, and no kind shows.
+    runs = method.found if method.ownership == "opaque" else method.function
+    flags = getattr(getattr(runs, "__code__", None), "co_flags", 0)
+    # A generator function that `types.coroutine` has marked stays a generator function.
+    if flags & inspect.CO_ASYNC_GENERATOR:
+        wishes = ("steps", "value", "sent", "error")
+        names = {wish: fresh_name(wish, parameters.all) for wish in wishes}
+        keyword, tail = "async def", _ASYNC_GENERATOR.format(call=call, **names)
+    elif flags & inspect.CO_COROUTINE:
+        keyword, tail = "async def", f"return await {call}"
+    elif flags & inspect.CO_GENERATOR:
+        keyword, tail = "def", f"return (yield from {call})"
+    else:
+        keyword, tail = "def", f"return {call}"
+    if provides:
+        values = ", ".join(f"{name}={name}" for name in declaration.names)
+        tail = f"with {receiver}.{PROVIDE}({values}):\n    {tail}"
+    return compile_like(method.function, keyword, parameters, f"{merge}{tail}\n")
