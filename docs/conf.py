@@ -34,7 +34,7 @@ napoleon_use_rtype = False
 # Other projects' pages are not looked up, because a build needs no network.
 nitpick_ignore_regex = [
     ("py:.*", r"(inspect|functools|collections|typing|types|enum)\..*"),
-    ("py:class", r"(mergeparam\._\w+\.)?(\w|Unset)"),  # type variables, and what a list holds
+    ("py:class", r"(mergeparam\.[\w.]+\.)?(\w|Unset)"),  # type variables, and what a list holds
 ]
 
 html_theme = "furo"
