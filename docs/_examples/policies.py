@@ -1,4 +1,4 @@
-"""A layer in which one parameter lets the call win, and another the constructor."""
+"""A layer with two policies: for one parameter the call wins, for the other the constructor."""
 
 from mergeparam import MERGED, Param, mergeable
 
@@ -8,12 +8,10 @@ from mergeparam import MERGED, Param, mergeable
     Param("frozen", on_conflict="use_attribute", attribute="inner.frozen"),
 )
 class Layer:
-    """Return the input."""
+    """Double the input."""
 
     deterministic: bool | None = None
 
-    def __call__(
-        self, x: float, *, deterministic: bool = MERGED, frozen: bool = MERGED
-    ) -> float:
-        """Return the input, whatever the flags are."""
-        return x
+    def __call__(self, x: float, *, deterministic: bool = MERGED, frozen: bool = MERGED) -> float:
+        """Return the input, doubled unless a flag is set."""
+        return x if deterministic or frozen else 2 * x
