@@ -104,7 +104,9 @@ def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[...,
             return value
         state = _call_state(self, method, param, unset, unset)
         # Dynamo traces no frames; in a compiled call the error names one parameter.
-        others = () if is_tracing() else _also_missing(self, method, param, sys._getframe(1).f_locals)  # noqa: SLF001 - the merge's own frame
+        others = (
+            () if is_tracing() else _also_missing(self, method, param, sys._getframe(1).f_locals)
+        )  # noqa: SLF001 - the merge's own frame
         raise missing_error(state, others)
 
     return missing

@@ -75,47 +75,39 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
     """
     changes: list[Change] = []
     for plan in plans:
-        changes += _changes_of_methods(cls, plan)
+        method = plan.declaration.method
+        unset = {param.name: param.unset for param in plan.declaration.params}
+        found = method.found
+        if method.ownership == "own":
+            changes += _changes_of_function(method.function, plan.code, unset)
+            is_wrapped = found is not method.function and isinstance(found, FunctionType)
+            if is_wrapped and exposes(found, plan.declaration.names):
+                # A wrapper that shows the parameters itself was made elsewhere. The class gets a
+                # copy of it, which calls the same function.
+                shown = copy_function(found, found.__code__)
+                for change in _changes_of_signature(shown, unset):
+                    setattr(*change)
+                changes.append(Change(cls, method.name, shown))
+        else:
+            # Nothing that was written elsewhere changes: the class gets a function of its own,
+            # under every name that it has for the other one.
+            made = copy_function(method.function, plan.code)
+            if method.ownership == "opaque":
+                _speak_for(found, made)
+            for change in _changes_of_function(made, plan.code, unset):
+                setattr(*change)
+            aliases = [name for name, held in vars(cls).items() if held is found]
+            changes += [Change(cls, name, made) for name in {method.name, *aliases}]
         changes += [
             Change(cls, name, value) for name, value in _private_methods(cls, plan).items()
         ]
-    before = vars(cls).get("__mergeable__")
-    own = () if before is None else before.methods
-    methods = tuple([plan.method for plan in plans])
+    own = vars(cls)["__mergeable__"].methods if "__mergeable__" in vars(cls) else ()
+    methods = (*[plan.method for plan in plans], *own)
     changes += [
         Change(cls, MERGED_ATTRIBUTE, MERGED),
-        Change(cls, "__mergeable__", MergedClass(cls.__qualname__, (*methods, *own))),
+        Change(cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
     ]
     _apply(cls, changes)
-
-
-def _changes_of_methods(cls: type, plan: Plan) -> list[Change]:
-    """Return the changes of the method itself, by whose function it runs."""
-    method, names = plan.declaration.method, plan.declaration.names
-    unset = {param.name: param.unset for param in plan.declaration.params}
-    function = method.function
-    if method.ownership != "own":
-        # Nothing that was written elsewhere changes: the class gets a function of its own.
-        function = copy_function(method.function, plan.code)
-        if method.ownership == "opaque":
-            _speak_for(method.found, function)
-        for change in _changes_of_function(function, plan.code, unset):
-            setattr(*change)
-        # Under every name that the class has for it, as for an own function.
-        held_as = [key for key, value in vars(cls).items() if value is method.found]
-        return [Change(cls, key, function) for key in {method.name, *held_as}]
-
-    changes = _changes_of_function(function, plan.code, unset)
-    outermost = method.found
-    if outermost is not function and isinstance(outermost, FunctionType):
-        if exposes(outermost, names):
-            # A wrapper that shows the parameters itself was made elsewhere. The class gets a
-            # copy of it, which calls the same function.
-            shown = copy_function(outermost, outermost.__code__)
-            for change in _changes_of_signature(shown, unset):
-                setattr(*change)
-            changes.append(Change(cls, method.name, shown))
-    return changes
 
 
 def _changes_of_function(
@@ -219,8 +211,10 @@ def _apply(cls: type, changes: Sequence[Change]) -> None:
         for change in changes:
             is_function = isinstance(change.holder, FunctionType)
             # Of a class its own attribute counts, not one that it inherits.
-            held = getattr(change.holder, change.name, _ABSENT) if is_function else (
-                vars(cls).get(change.name, _ABSENT)
+            held = (
+                getattr(change.holder, change.name, _ABSENT)
+                if is_function
+                else (vars(cls).get(change.name, _ABSENT))
             )
             setattr(*change)
             before.append(held)
