@@ -191,7 +191,7 @@ def _mangled(method: Method, name: str) -> str:
 def _check(declaration: Declaration) -> None:
     """Refuse parameters that cannot be merged in their method."""
     method, params = declaration
-    cls = method.cls
+    cls, names = method.cls, declaration.names
     merged = merged_names(method.function)
     defaults = read_defaults(method.function)
     for param in params:
@@ -223,14 +223,14 @@ def _check(declaration: Declaration) -> None:
 
     required = None
     for name in reversed(method.parameters.positional):
-        if name in declaration.names and required is not None:
+        if name in names and required is not None:
             msg = (
                 f"{method.label} cannot make {name!r} optional, because the required "
                 f"positional parameter {required!r} follows. Move {name!r} behind it, or "
                 f"make it keyword-only: def {method.name}(..., *, {name}=MERGED)."
             )
             raise MergeDefinitionError(msg)
-        if name not in declaration.names and name not in defaults:
+        if name not in names and name not in defaults:
             required = name
     if method.ownership == "opaque" and not callable(method.found):
         msg = (

@@ -109,8 +109,9 @@ def find_method(cls: type, name: str) -> Method:
         )
         raise MergeDefinitionError(msg)
     parameters = read_parameters(function.__code__)
-    if parameters.positional:
-        receiver = parameters.positional[0]
+    code = function.__code__
+    if code.co_argcount:
+        receiver = code.co_varnames[0]
     elif parameters.var_positional is not None:
         receiver = f"{parameters.var_positional}[0]"
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mergeparam._call.provide import provide
 from mergeparam._call.resolve import (
@@ -59,12 +59,8 @@ class Plan(NamedTuple):
     code: CodeType
 
 
-class Change(NamedTuple):
-    """An attribute of a class or of a function, and what it is to be."""
-
-    holder: Any
-    name: str
-    value: object
+Change: TypeAlias = tuple[Any, str, object]
+"""A class or a function, one of its attributes, and what that is to be."""
 
 
 def install(cls: type, plans: Sequence[Plan]) -> None:
@@ -87,7 +83,7 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
                 shown = copy_function(found, found.__code__)
                 for change in _changes_of_signature(shown, unset):
                     setattr(*change)
-                changes.append(Change(cls, method.name, shown))
+                changes.append((cls, method.name, shown))
         else:
             # Nothing that was written elsewhere changes: the class gets a function of its own,
             # under every name that it has for the other one.
@@ -97,15 +93,15 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
             for change in _changes_of_function(made, plan.code, unset):
                 setattr(*change)
             aliases = [name for name, held in vars(cls).items() if held is found]
-            changes += [Change(cls, name, made) for name in {method.name, *aliases}]
+            changes += [(cls, name, made) for name in {method.name, *aliases}]
         changes += [
-            Change(cls, name, value) for name, value in _private_methods(cls, plan).items()
+            (cls, name, value) for name, value in _private_methods(cls, plan).items()
         ]
     own = vars(cls)["__mergeable__"].methods if "__mergeable__" in vars(cls) else ()
     methods = (*[plan.method for plan in plans], *own)
     changes += [
-        Change(cls, MERGED_ATTRIBUTE, MERGED),
-        Change(cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
+        (cls, MERGED_ATTRIBUTE, MERGED),
+        (cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
     ]
     _apply(cls, changes)
 
@@ -114,9 +110,9 @@ def _changes_of_function(
     function: FunctionType, code: CodeType, unset: dict[str, object]
 ) -> list[Change]:
     return [
-        Change(function, "__code__", code),
+        (function, "__code__", code),
         *_changes_of_signature(function, unset),
-        Change(function, MERGED_NAMES, merged_names(function) + tuple(unset)),
+        (function, MERGED_NAMES, merged_names(function) + tuple(unset)),
     ]
 
 
@@ -126,14 +122,14 @@ def _changes_of_signature(function: FunctionType, unset: dict[str, object]) -> l
     named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     declared = {name: value for name, value in unset.items() if name in named}
     defaults, kwdefaults = change_defaults(function, declared)
-    changes = [
-        Change(function, "__defaults__", defaults),
-        Change(function, "__kwdefaults__", kwdefaults),
-        Change(function, *optional_annotations(function, unset)),
+    changes: list[Change] = [
+        (function, "__defaults__", defaults),
+        (function, "__kwdefaults__", kwdefaults),
+        (function, *optional_annotations(function, unset)),
     ]
     explicit = vars(function).get("__signature__")
     if explicit is not None:
-        changes.append(Change(function, "__signature__", optional_signature(explicit, unset)))
+        changes.append((function, "__signature__", optional_signature(explicit, unset)))
     return changes
 
 
@@ -206,28 +202,23 @@ def copy_function(function: FunctionType, code: CodeType) -> FunctionType:
 
 def _apply(cls: type, changes: Sequence[Change]) -> None:
     """Make all changes, or none: where one is refused, those before it are taken back."""
-    before: list[object] = []
+    done: list[Change] = []
     try:
-        for change in changes:
-            is_function = isinstance(change.holder, FunctionType)
+        for holder, name, value in changes:
             # Of a class its own attribute counts, not one that it inherits.
-            held = (
-                getattr(change.holder, change.name, _ABSENT)
-                if is_function
-                else (vars(cls).get(change.name, _ABSENT))
-            )
-            setattr(*change)
-            before.append(held)
+            own = vars(cls).get(name, _ABSENT) if holder is cls else getattr(holder, name, _ABSENT)
+            setattr(holder, name, value)
+            done.append((holder, name, own))
     except BaseException as error:
-        for change, held in reversed(list(zip(changes, before, strict=False))):
-            if held is _ABSENT:
-                delattr(change.holder, change.name)
+        for holder, name, own in reversed(done):
+            if own is _ABSENT:
+                delattr(holder, name)
             else:
-                setattr(change.holder, change.name, held)
+                setattr(holder, name, own)
         if not isinstance(error, TypeError | AttributeError):
             raise
         msg = (
-            f"{cls.__qualname__} does not let its attribute {changes[len(before)].name!r} be set "
-            f"({error}). Put @mergeable on a subclass of it."
+            f"{cls.__qualname__} does not let its attribute {name!r} be set ({error}). "
+            f"Put @mergeable on a subclass of it."
         )
         raise MergeDefinitionError(msg) from error

@@ -77,7 +77,7 @@ def choose_suffix(declaration: Declaration, taken: set[str]) -> str:
     """
     wanted = [body_method(declaration.method.name)]
     for name in declaration.names:
-        wanted += missing_method(name), conflict_method(name), unset_method(name)
+        wanted += [prefix + name for prefix in PRIVATE_METHODS]
     namespaces = [vars(base) for base in declaration.method.cls.__mro__]
     number, suffix = 1, ""
     while any([name + suffix in space for space in (*namespaces, taken) for name in wanted]):
