@@ -11,14 +11,8 @@ from mergeparam._declare.checks import Declaration, check_params, declare
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import finish_class, load_adapters, refuse_class
 from mergeparam._inject.install import Plan, install
-from mergeparam._inject.source import PrivateNames, choose_suffix, merge_source, share_unset
-from mergeparam._inject.splice import (
-    Injection,
-    SpliceError,
-    choose_injection,
-    extract_merge,
-    splice,
-)
+from mergeparam._inject.source import PrivateNames, choose_suffix, share_unset
+from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
 from mergeparam._spec import MergedMethod, Param
 from mergeparam.errors import MergeDefinitionError, shorten
 
@@ -152,52 +146,23 @@ def _plan(
     names = PrivateNames(choose_suffix(declaration, taken), unset_globals)
 
     code, size = None, 0
-    try:
-        if method.ownership == "opaque" and strategy == "inline" and not provides:
-            msg = "its function is inside of something that must not change"
-            raise SpliceError(msg)
-        if strategy != "wrap" and method.ownership != "opaque" and not provides:
-            # Written without what is special to this class, so that methods that look the same
-            # share what is compiled.
-            merge = extract_merge(
-                merge_source(
-                    method.receiver,
-                    params,
-                    names._replace(suffix=""),
-                    may_receive_merged=declaration.may_receive_merged,
-                ),
-                method.parameters.as_signature(),
-                tuple(
-                    [n for n in method.parameters.all if n in method.function.__code__.co_cellvars]
-                ),
-            )
-            code, size = splice(
-                method.function.__code__, merge, suffix=names.suffix, identity=identity
-            )
-    except SpliceError as error:
-        if strategy == "inline":
-            msg = (
-                f"{method.label} cannot be merged inline: {error}. "
-                f"Write inject='auto', which falls back to a wrapper."
-            )
-            raise MergeDefinitionError(msg) from error
-
+    if strategy != "wrap" and not provides:
+        try:
+            code, size = splice_merge(declaration, names, identity)
+        except SpliceError as error:
+            if strategy == "inline":
+                msg = (
+                    f"{method.label} cannot be merged inline: {error}. "
+                    f"Write inject='auto', which falls back to a wrapper."
+                )
+                raise MergeDefinitionError(msg) from error
     injection: Literal["inline", "wrap"] = "inline"
     if code is None:
         # Most programs never come here, and should not wait for what is needed here.
-        from mergeparam._inject.wrapper import check_provides, wrap  # noqa: PLC0415
+        from mergeparam._inject.wrapper import wrap  # noqa: PLC0415
 
         injection = "wrap"
-        if provides:
-            check_provides(declaration)
-        source = merge_source(
-            method.receiver,
-            params,
-            names,
-            identity=identity,
-            may_receive_merged=declaration.may_receive_merged,
-        )
-        code = wrap(declaration, source, names.suffix, identity=identity, provides=provides)
+        code = wrap(declaration, names, identity, provides=provides)
     merged = MergedMethod(
         name=method.name,
         owner=method.cls.__qualname__,

@@ -60,7 +60,7 @@ class Param:
     """
 
     name: str
-    attribute: str = attrs.field(default=None, kw_only=True)  # type: ignore[assignment]  # see below
+    attribute: str = attrs.field(default=None, kw_only=True)
     unset: object = attrs.field(default=None, kw_only=True, eq=id)
     on_conflict: OnConflict = attrs.field(default="raise", kw_only=True)
     # attrs reads default=NOTHING as "has no default".
@@ -68,15 +68,15 @@ class Param:
 
     def __attrs_post_init__(self) -> None:
         """Refuse values that cannot be meant."""
-        name, unset = self.name, self.unset
+        name: object = self.name
+        given: object = self.attribute
+        path = name if given is None else given
         if not isinstance(name, str) or not name.isidentifier():
             msg = (
                 f"Param(name={shorten(name)}) is no parameter's name. "
                 f"Write the name of a parameter of the method, such as Param('deterministic')."
             )
             raise MergeDefinitionError(msg)
-        path = name if self.attribute is None else self.attribute
-        object.__setattr__(self, "attribute", path)  # attrs' way around a frozen class
         if not isinstance(path, str) or not all([part.isidentifier() for part in path.split(".")]):
             msg = (
                 f"Param({name!r}, attribute={shorten(path)}) is no path to an attribute. "
@@ -84,7 +84,8 @@ class Param:
                 f"attribute='wrapped.{name}'."
             )
             raise MergeDefinitionError(msg)
-        if isinstance(unset, MergedType):
+        object.__setattr__(self, "attribute", path)  # attrs' way around a frozen class
+        if isinstance(self.unset, MergedType):
             msg = (
                 f"Param({name!r}, unset=MERGED) names the default that parameters are written "
                 f"with. Leave unset out, or write unset=UNSET where None is a value."
@@ -96,7 +97,7 @@ class Param:
                 f"Write one of {', '.join(map(repr, POLICIES))}."
             )
             raise MergeDefinitionError(msg)
-        if self.default is unset:
+        if self.default is self.unset:
             msg = (
                 f"Param({name!r}, default={shorten(self.default)}) is the object that means "
                 f"'not set', so it would change nothing. Leave default out, or name another "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import types
 import typing
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from mergeparam._compat import annotate_function, call_annotate, parse
 
 if TYPE_CHECKING:
     import inspect
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import FunctionType
 
 
@@ -99,13 +100,11 @@ def optional_annotation(
     addition = None if unset is None else type(unset)
     # What an annotation does when it is asked for a union is its author's business. The union is
     # for readers and tools; where there is none, the annotation stays as it is.
-    try:
+    with contextlib.suppress(Exception):
         return annotation | addition
-    except Exception:  # noqa: BLE001 - foreign code may raise anything
-        pass
     try:
         return typing.Union[annotation, addition]  # noqa: UP007 - for objects without an |
-    except Exception:  # noqa: BLE001 - likewise
+    except Exception:  # noqa: BLE001 - foreign code may raise anything
         return annotation
 
 

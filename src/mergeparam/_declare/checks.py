@@ -38,7 +38,7 @@ class Declaration(NamedTuple):
         return frozenset(name for name in self.names if defaults.get(name) is MERGED)
 
 
-def declare(
+def declare(  # noqa: C901 - one check after the other
     cls: type, given: tuple[str | Param, ...], methods: str | Iterable[str]
 ) -> tuple[Declaration, ...]:
     """Return what is to be merged in each method of a class.
@@ -265,8 +265,9 @@ def _may_have(method: Method, name: str) -> bool:
         for key, held in space.items():
             if callable(held) and not key.startswith("__annotate"):
                 function = unwrap(held)[-1]
-                is_other = isinstance(function, FunctionType) and function is not method.function
-                if is_other and name in _names_and_strings(function.__code__):  # type: ignore[attr-defined]  # a function
+                if not isinstance(function, FunctionType) or function is method.function:
+                    continue
+                if name in _names_and_strings(function.__code__):
                     return True
     return False
 

@@ -60,7 +60,7 @@ class Method(NamedTuple):
     definer: type
     found: Callable[..., Any]
     chain: tuple[Callable[..., Any], ...]
-    function: FunctionType
+    function: Any  # a FunctionType, which mypy would take for a method here
     ownership: Ownership
     parameters: Parameters
     receiver: str
@@ -204,7 +204,7 @@ def merged_methods_of(cls: type) -> Iterator[MergedMethod]:
 
 
 def declarations(cls: type, method: str) -> tuple[tuple[MergedMethod, Param], ...]:
-    """Return the declarations that hold in a method of the class, in the order of its signature."""
+    """Return the declarations that hold in a method, in the order of its signature."""
     definer = find_definer(cls, method)
     if definer is None:
         return ()

@@ -73,13 +73,13 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
     for plan in plans:
         method = plan.declaration.method
         unset = {param.name: param.unset for param in plan.declaration.params}
-        found = method.found
+        found: Any = method.found
         if method.ownership == "own":
             changes += _changes_of_function(method.function, plan.code, unset)
-            is_wrapped = found is not method.function and isinstance(found, FunctionType)
-            if is_wrapped and exposes(found, plan.declaration.names):
-                # A wrapper that shows the parameters itself was made elsewhere. The class gets a
-                # copy of it, which calls the same function.
+            # A wrapper that shows the parameters itself was made elsewhere. The class gets a copy
+            # of it, which calls the same function.
+            is_wrapper = isinstance(found, FunctionType) and found is not method.function
+            if is_wrapper and exposes(found, plan.declaration.names):
                 shown = copy_function(found, found.__code__)
                 for change in _changes_of_signature(shown, unset):
                     setattr(*change)
@@ -94,9 +94,7 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
                 setattr(*change)
             aliases = [name for name, held in vars(cls).items() if held is found]
             changes += [(cls, name, made) for name in {method.name, *aliases}]
-        changes += [
-            (cls, name, value) for name, value in _private_methods(cls, plan).items()
-        ]
+        changes += [(cls, name, value) for name, value in _private_methods(cls, plan).items()]
     own = vars(cls)["__mergeable__"].methods if "__mergeable__" in vars(cls) else ()
     methods = (*[plan.method for plan in plans], *own)
     changes += [
@@ -144,7 +142,9 @@ def _speak_for(found: Callable[..., Any], wrapper: FunctionType) -> None:
     vars(wrapper).pop("__wrapped__", None)
 
 
-def _private_methods(cls: type, plan: Plan) -> dict[str, object]:
+def _private_methods(  # noqa: C901 - what there may be, one after the other
+    cls: type, plan: Plan
+) -> dict[str, object]:
     """Return the private methods of a declaration, under their names."""
     method, suffix = plan.method, plan.names.suffix
     own = plan.declaration.method

@@ -1,7 +1,7 @@
 """A declaration in, the merge as Python source out.
 
-This is the merge that `mergeparam show --source` prints, that the splicer compiles into the method's
-own code, and that a generated wrapper begins with.
+`mergeparam show --source` prints it, the splicer compiles it into the method's own code, and a
+generated wrapper begins with it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
-
 
 if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration

@@ -34,6 +34,8 @@ from mergeparam.errors import MergeDefinitionError, shorten
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mergeparam._declare.checks import Declaration
+
 # An operation that this interpreter lacks has the number -1, which no instruction has.
 _OP = collections.defaultdict(lambda: -1, opcode.opmap)
 _RESUME, _EXTENDED_ARG, _LOAD_GLOBAL = _OP["RESUME"], _OP["EXTENDED_ARG"], _OP["LOAD_GLOBAL"]
@@ -46,8 +48,8 @@ if sys.version_info >= (3, 12):
     _SHIFTED[_OP["LOAD_ATTR"]] = 1
 
 
-# How many code units of cache follow each operation: until 3.12 a list by number, since then a dict
-# by name. On 3.15 `RESUME` has one too.
+# How many code units of cache follow each operation: until 3.12 a list by number, since then a
+# dict by name. On 3.15 `RESUME` has one too.
 _entries = getattr(opcode, "_inline_cache_entries", [])
 _CACHES = dict.fromkeys(range(256), 0)
 for _key, _size in enumerate(_entries) if isinstance(_entries, list) else _entries.items():
@@ -76,6 +78,31 @@ class Merge(NamedTuple):
     names: tuple[str, ...]
     consts: tuple[object, ...]
     stacksize: int
+
+
+def splice_merge(
+    declaration: Declaration, names: PrivateNames, identity: int
+) -> tuple[CodeType, int]:
+    """Return the code of a declared method with its merge, and the merge's size in bytes.
+
+    Raises:
+        SpliceError: the code is not what the splicer knows, or must not change.
+    """
+    method, params = declaration
+    if method.ownership == "opaque":
+        msg = "its function is inside of something that must not change"
+        raise SpliceError(msg)
+    # Written without what is special to this class, so that methods that look the same share it.
+    source = merge_source(
+        method.receiver,
+        params,
+        names._replace(suffix=""),
+        may_receive_merged=declaration.may_receive_merged,
+    )
+    code = method.function.__code__
+    cells = tuple([name for name in method.parameters.all if name in code.co_cellvars])
+    merge = extract_merge(source, method.parameters.as_signature(), cells)
+    return splice(code, merge, suffix=names.suffix, identity=identity)
 
 
 def splice(
@@ -248,7 +275,7 @@ def _shift_handlers(table: bytes, at: int, size: int) -> bytes:
         first = len(shifted)
         for number in (start, length, target, depth):
             digits = [number & _SIX_BITS]
-            while number := number >> 6:  # noqa: PLW2901 - digit by digit
+            while number := number >> 6:
                 digits.append(number & _SIX_BITS | _MORE)
             shifted += bytes(reversed(digits))
         shifted[first] |= _FIRST
