@@ -3,8 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from mergeparam._call.provide import provide as provide
 from mergeparam._decorator import mergeable as mergeable
-from mergeparam._provide import provide as provide
 from mergeparam._resolve import merge_param as merge_param
 from mergeparam._sentinels import MERGED as MERGED
 from mergeparam._sentinels import UNSET as UNSET

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 from mergeparam._collect import Target, check_params, collect
-from mergeparam._frameworks import adapt, checks_types, finishers, refusals
+from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._install import (
     goes_around,
     install_code,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import CodeType, FrameType
 
+    from mergeparam._locate import Located
 
 C = TypeVar("C", bound=type[Any])
 Inject = Literal["auto", "inline", "wrap"]
@@ -127,10 +129,10 @@ def _decorate(
     provide: bool,  # noqa: FBT001 - as it comes from the decorator's arguments
     inject: str,
 ) -> C:
-    adapt()
+    load_adapters()
     _check_class(cls)
-    for refuse in refusals:
-        refuse(cls, _frame_of_the_class())
+    for adapter in adapters:
+        adapter.check_decorators(cls, _frame_of_the_class())
     strategy = choose(inject)
     targets = collect(cls, params, methods)
     prepared = [_prepare(target, strategy, provides=provide) for target in targets]
@@ -139,8 +141,8 @@ def _decorate(
     for item in prepared:
         _install(item)
     install_specification(cls, tuple(item.method for item in prepared))
-    for finish in finishers:
-        finish(cls)
+    for adapter in adapters:
+        adapter.finish_class(cls)
     return cls
 
 
@@ -163,6 +165,8 @@ def _check_class(cls: object) -> None:
 
 def _prepare(target: Target, strategy: Inject, *, provides: bool) -> _Prepared:
     place, params = target.located, target.params
+    if provides:
+        _check_can_provide(place)
     key = fresh_key(f"{place.cls.__module__}.{place.cls.__qualname__}.{place.method}")
     code, size = (None, 0) if provides else _spliced(target, key.text, strategy)
     method = MergedMethod(
@@ -176,6 +180,18 @@ def _prepare(target: Target, strategy: Inject, *, provides: bool) -> _Prepared:
         provides=provides,
     )
     return _Prepared(target, method, code)
+
+
+def _check_can_provide(place: Located) -> None:
+    flags = place.function().__code__.co_flags
+    is_generator = flags & inspect.CO_GENERATOR and not flags & inspect.CO_ITERABLE_COROUTINE
+    if is_generator or flags & inspect.CO_ASYNC_GENERATOR:
+        msg = (
+            f"{place.place} is a generator, and @mergeable(provide=True) would leave its scope "
+            f"open to whoever consumes it. Leave provide=True out, and write "
+            f"`with provide(...):` around the part of the body that does not yield."
+        )
+        raise MergeDefinitionError(msg)
 
 
 def _spliced(target: Target, key: str, strategy: Inject) -> tuple[CodeType | None, int]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mergeparam._call.provide import provide, run_in_steps
 from mergeparam._generate import arguments_source, build_like, function_source
 from mergeparam._parameters import read_parameters
 from mergeparam._prologue import attribute_of, fresh_name
-from mergeparam._provide import provide
-from mergeparam._steps import AsyncGeneratorSteps, CoroutineSteps, GeneratorSteps
+from mergeparam._wrap import _ASYNC_GENERATOR as _ASYNC_GENERATOR_SOURCE
+from mergeparam._wrap import _BUILTINS
 
 if TYPE_CHECKING:
     from types import CodeType, FunctionType
@@ -44,35 +45,21 @@ _PLAIN = _Kind(
     "with {helper}({keywords}):\n    return {call}\n",
     "return {call}\n",
 )
-_STEPS = """\
-{steps} = {helper}({call}, {values})
-while %s{steps}.advance():
-    try:
-        {steps}.send((yield {steps}.take()))
-    except:
-        {steps}.throw()
-"""
-_GENERATOR = _Kind(
-    "_mergeparam_generator_steps",
-    GeneratorSteps,
-    "def",
-    _STEPS % "" + "return {steps}.take()\n",
-    "return (yield from {call})\n",
-)
+_STEPS = "_mergeparam_run_in_steps", staticmethod(run_in_steps)
 _COROUTINE = _Kind(
-    "_mergeparam_coroutine_steps",
-    CoroutineSteps,
+    *_STEPS,
     "async def",
     "return await {helper}({call}, {values})\n",
     "return await {call}\n",
 )
-_ASYNC_GENERATOR = _Kind(
-    "_mergeparam_async_generator_steps",
-    AsyncGeneratorSteps,
-    "async def",
-    _STEPS % "await ",
-    (_STEPS % "await ").replace("{values}", "{{}}"),
+# Of those that provide, only what `types.coroutine` has marked comes here.
+_GENERATOR = _Kind(
+    *_STEPS,
+    "def",
+    "return (yield from {helper}({call}, {values}))\n",
+    "return (yield from {call})\n",
 )
+_ASYNC_GENERATOR = _Kind(*_STEPS, "async def", "", _ASYNC_GENERATOR_SOURCE)
 
 
 def enclose(
@@ -92,7 +79,11 @@ def enclose(
         call=f"{receiver}.{body_attribute(key)}({arguments_source(parameters)})",
         keywords=", ".join(f"{param.name}={param.name}" for param in params),
         values="{" + ", ".join(f"{param.name!r}: {param.name}" for param in params) + "}",
-        steps=fresh_name("steps", parameters.all + free),
+        **{
+            name: fresh_name(name, parameters.all + free)
+            for name in ("agen", "value", "sent", "error")
+        },
+        **{kind.__name__: kind.__name__ for kind in _BUILTINS},
     )
     mention = f"if False: ({', '.join(free)},)\n" if free else ""
     source = function_source(kind.keyword, parameters, merge + mention + tail)

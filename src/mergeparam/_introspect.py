@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mergeparam._locate import locate
 from mergeparam._lookup import declarations, levels
 from mergeparam._placement import POSITIONAL, place_parameters
-from mergeparam._provide import is_provided, provided
+from mergeparam._call.provide import is_provided, provided
 from mergeparam._resolve import declared_default
 from mergeparam._signature import read_signature
 from mergeparam.errors import shorten

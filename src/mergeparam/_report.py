@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mergeparam import _frameworks
+from mergeparam._frameworks import adapters
 from mergeparam.errors import ConflictingParamError, MissingParamError, shorten
 
 if TYPE_CHECKING:
-    from mergeparam._frameworks import Hint
+    from collections.abc import Callable
 
 
 class Situation(NamedTuple):
@@ -31,7 +31,7 @@ def missing_error(situation: Situation) -> MissingParamError:
     return MissingParamError(
         f"{_place(situation)}{param!r} is set in neither place: {_values(situation)}. "
         f"Set it in one of them: {_constructor(situation)}, or {param}=... in the call"
-        f"{_provide(situation)}.{_hint(_frameworks.missing_hints, situation)}",
+        f"{_provide(situation)}.{_hint([adapter.missing_hint for adapter in adapters], situation)}",
         **_fields(situation),
     )
 
@@ -42,7 +42,7 @@ def conflict_error(situation: Situation) -> ConflictingParamError:
     return ConflictingParamError(
         f"{_place(situation)}{param!r} is set in both places: {_values(situation)}. "
         f"Set it in one of them: leave {param}= out of the call, or leave it out of "
-        f"{_constructor(situation)}.{_hint(_frameworks.conflict_hints, situation)}",
+        f"{_constructor(situation)}.{_hint([adapter.conflict_hint for adapter in adapters], situation)}",
         **_fields(situation),
     )
 
@@ -87,12 +87,12 @@ def _provide(situation: Situation) -> str:
     return f"; or provide it to all calls inside `with provide({situation.param}=...):`"
 
 
-def _hint(hints: list[Hint], situation: Situation) -> str:
+def _hint(hints: list[Callable[[Situation], str | None]], situation: Situation) -> str:
     """Return what a framework may have done, as one more sentence.
 
     Hints read what frameworks hold inside, which may change; the error comes all the same.
     """
-    if any(is_tracing() for is_tracing in _frameworks.tracing):
+    if any(adapter.is_tracing() for adapter in adapters):
         return ""
     for hint in hints:
         with contextlib.suppress(Exception):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import attrs
 
 from mergeparam._lookup import levels
-from mergeparam._provide import is_provided, provided
+from mergeparam._call.provide import is_provided, provided
 from mergeparam._report import Situation, conflict_error, missing_error
 from mergeparam.errors import MergeDefinitionError
 

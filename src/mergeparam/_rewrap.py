@@ -1,10 +1,8 @@
-"""Wrap another function as a framework has wrapped one."""
+"""Whether the function that is merged stands alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-
-from mergeparam import _frameworks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,19 +11,8 @@ if TYPE_CHECKING:
 def rewrap(
     chain: tuple[Callable[..., Any], ...], function: Callable[..., Any]
 ) -> tuple[Callable[..., Any], ...] | None:
-    """Return the chain with `function` in the place of its innermost one.
-
-    It is made anew, so that whoever else holds a part of the chain keeps what he has. There is
-    none where something in the chain is of a kind that no framework knows how to make.
-    """
-    around: tuple[Callable[..., Any], ...] = (function,)
-    for outer in reversed(chain[:-1]):
-        made = (wrap_like(outer, around[0]) for wrap_like in _frameworks.wrappers)
-        wrapper = next((one for one in made if one is not None), None)
-        if wrapper is None:
-            return None
-        around = (wrapper, *around)
-    return around
+    """Return `function` where nothing is around the innermost one, which then can be replaced."""
+    return (function,) if len(chain) == 1 else None
 
 
 def is_changed_in_place(chain: tuple[Callable[..., Any], ...]) -> bool:

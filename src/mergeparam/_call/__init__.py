@@ -1,0 +1,1 @@
+"""What runs in a call where neither or both places have set a parameter."""
