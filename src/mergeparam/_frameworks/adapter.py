@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import FrameType
 
-    from mergeparam._call.provide import Scope, provide
     from mergeparam._call.messages import CallState
+    from mergeparam._call.provide import Scope, provide
 
 UNKNOWN_KEY = "unknown"
 """The `key` of a scope that no adapter has given one."""
