@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from mergeparam._declare.body import warn_of_raw_reads
 from mergeparam._declare.checks import Declaration, check_params, declare
 from mergeparam._declare.signature import read_original
-from mergeparam._frameworks import adapters, load_adapters
+from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
 from mergeparam._inject.source import PrivateNames, choose_suffix, share_unset
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
@@ -139,6 +139,10 @@ def _plan(
     taken: set[str],
 ) -> Plan:
     """Work out the code of a merged method, and what the class will carry of it."""
+    # What checks types should see merged values, so the merge goes around it.
+    if strategy != "inline" and checks_types(declaration.method.found):
+        method = declaration.method._replace(ownership="opaque")
+        declaration = declaration._replace(method=method)
     method, params = declaration
     # Too large to be met again by chance, in this process or in another one that sends classes.
     identity = int.from_bytes(os.urandom(7))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mergeparam._compat import qualified_name
 from mergeparam._declare.signature import Parameters, read_parameters
-from mergeparam._frameworks import checks_types
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -152,10 +151,8 @@ def _whose(
     if definer is cls:
         for at, link in enumerate(chain):
             if isinstance(link, FunctionType) and _is_written_in(cls, link):
-                # What checks types should see merged values. And of callable objects that nobody
-                # knows there is no telling whether this function is all that they run.
-                if at and checks_types(chain[0]):
-                    return link, "opaque"
+                # Of callable objects that nobody knows there is no telling whether this function
+                # is all that they run.
                 for outer in chain[:at]:
                     package = type(outer).__module__.partition(".")[0]
                     if not isinstance(outer, FunctionType) and package not in _RUN_WHAT_THEY_WRAP:
