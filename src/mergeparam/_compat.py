@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SPLICED_VERSIONS = (3, 11), (3, 15)
 """The first and the last CPython whose bytecode is tested."""
 
+
 def parse(source: str, mode: str = "exec") -> Any:  # noqa: ANN401 - a tree of the mode's own kind
     """Return the syntax tree of `source`."""
     # CPython 3.11 counts the depth of a tree for all threads together, so that two threads that

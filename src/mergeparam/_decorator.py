@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from mergeparam._declare.body import warn_of_raw_reads
+from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
 from mergeparam._declare.checks import Declaration, check_params, declare
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
@@ -125,6 +125,7 @@ def _decorate(
     plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
     for declaration in declarations:
         warn_of_raw_reads(declaration)
+        warn_of_stored_defaults(declaration)
 
     install(cls, plans)
     for adapter in adapters:

@@ -82,8 +82,12 @@ def find_method(cls: type, name: str) -> Method:
         MergeDefinitionError: there is none, it has no object to read an attribute of, or it has
             no Python function.
     """
-    label = f"{cls.__qualname__}.{name}()"
     definer = find_definer(cls, name)
+    if definer is None and name.startswith("__"):
+        # In the namespace a private name is mangled.
+        name = f"_{cls.__name__.lstrip('_')}{name}"
+        definer = find_definer(cls, name)
+    label = f"{cls.__qualname__}.{name}()"
     if definer is None:
         msg = (
             f"{cls.__qualname__} has no method {name!r} to merge parameters in. "
