@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import attrs
 
@@ -172,6 +172,15 @@ def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noq
         return body if bind is None else bind(body, self, type(self))
 
     return bound_body
+
+
+def refuse_unnamed(self: object, name: str) -> NoReturn:
+    """Refuse a call in which a parameter is left at `MERGED`, because no decorator names it."""
+    msg = (
+        f"{type(self).__qualname__} was called without {name!r}, whose default is MERGED, and no "
+        f"@mergeable names it. Name it in the decorator, or write another default."
+    )
+    raise MergeDefinitionError(msg)
 
 
 def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:

@@ -43,8 +43,9 @@ def warn_of_stored_defaults(declaration: Declaration) -> None:
     """Warn where `__init__` stores a default that would count as set in every object."""
     cls = declaration.method.cls
     init = unwrap(cls.__init__)[-1]
-    if not isinstance(init, FunctionType) or init.__code__.co_filename.startswith("<"):
-        return  # it is generated, from fields whose defaults are checked
+    file = getattr(getattr(init, "__code__", None), "co_filename", "<")
+    if not isinstance(init, FunctionType) or file.startswith("<"):
+        return  # it is generated, from fields whose defaults are checked, or not in Python
     defaults = read_defaults(init)
     for param in declaration.params:
         stored = _stored_parameter(init.__code__, param.attribute)
