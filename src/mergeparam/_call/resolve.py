@@ -14,8 +14,9 @@ import attrs
 
 from mergeparam._call.messages import CallState, conflict_error, missing_error
 from mergeparam._call.provide import is_provided, living, provided
-from mergeparam._declare.methods import merged_methods_of
+from mergeparam._declare.methods import find_definer, merged_methods_of
 from mergeparam._frameworks import is_tracing
+from mergeparam._sentinels import MERGED
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
@@ -146,6 +147,14 @@ def make_conflict(
         # In a class with several bases, another base may come first and merge the parameter too.
         if call_value is attribute_value and _is_forwarded(type(self), method, param):
             return call_value
+        if call_value is MERGED:
+            override = find_definer(type(self), method.name)
+            msg = (
+                f"{getattr(override, '__qualname__', override)}.{method.name}() hands on MERGED "
+                f"for {param.name!r}, the default of a parameter that it does not merge. Put "
+                f"@mergeable({param.name!r}) on top of that class."
+            )
+            raise MergeDefinitionError(msg)
         raise conflict_error(_call_state(self, method, param, attribute_value, call_value))
 
     return conflict
