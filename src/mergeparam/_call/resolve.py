@@ -149,12 +149,11 @@ def make_conflict(
             return call_value
         if call_value is MERGED:
             override = find_definer(type(self), method.name)
-            msg = (
+            raise MergeDefinitionError(
                 f"{getattr(override, '__qualname__', override)}.{method.name}() hands on MERGED "
                 f"for {param.name!r}, the default of a parameter that it does not merge. Put "
                 f"@mergeable({param.name!r}) on top of that class."
             )
-            raise MergeDefinitionError(msg)
         raise conflict_error(_call_state(self, method, param, attribute_value, call_value))
 
     return conflict
@@ -185,11 +184,10 @@ def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noq
 
 def refuse_unnamed(self: object, name: str) -> NoReturn:
     """Refuse a call in which a parameter is left at `MERGED`, because no decorator names it."""
-    msg = (
+    raise MergeDefinitionError(
         f"{type(self).__qualname__} was called without {name!r}, whose default is MERGED, and no "
         f"@mergeable names it. Name it in the decorator, or write another default."
     )
-    raise MergeDefinitionError(msg)
 
 
 def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:
@@ -202,12 +200,11 @@ def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:
         method = vars(base).get(name)
         if getattr(method, IDENTITY_OF, None) == identity:
             return method  # type: ignore[return-value]  # it has our mark
-    msg = (
+    raise MergeDefinitionError(
         f"{type(self).__qualname__} runs a method that another class has merged, and has no part "
         f"in that class. Inherit from it, or share the function before it is merged and put "
         f"@mergeable on both classes."
     )
-    raise MergeDefinitionError(msg)
 
 
 def declared_default(self: object, param: Param) -> object:

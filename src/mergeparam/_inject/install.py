@@ -222,8 +222,7 @@ def _apply(cls: type, changes: Sequence[Change]) -> None:
                 setattr(holder, name, own)
         if not isinstance(error, TypeError | AttributeError):
             raise
-        msg = (
+        raise MergeDefinitionError(
             f"{cls.__qualname__} does not let its attribute {name!r} be set ({error}). "
             f"Put @mergeable on a subclass of it."
-        )
-        raise MergeDefinitionError(msg) from error
+        ) from error

@@ -90,8 +90,7 @@ def splice_merge(
     """
     method, params = declaration
     if method.ownership == "opaque":
-        msg = "its function is inside of something that must not change"
-        raise SpliceError(msg)
+        raise SpliceError("its function is inside of something that must not change")
     # Written without what is special to this class, so that methods that look the same share it.
     source = merge_source(
         method.receiver,
@@ -168,8 +167,7 @@ def _body_offset(raw: bytes, name: str) -> int:
             return offset + 2 + 2 * _CACHES[_RESUME]
         if raw[offset] not in _PREFIX and raw[offset] != _EXTENDED_ARG:
             break
-    msg = f"{name} does not begin as compiled functions do"
-    raise SpliceError(msg)
+    raise SpliceError(f"{name} does not begin as compiled functions do")
 
 
 @functools.lru_cache(maxsize=256)
@@ -220,8 +218,7 @@ def extract_merge(source: str, signature: str, cells: tuple[str, ...]) -> Merge:
         if op in _JUMPS:
             target = begins[index + 1] + 2 * arg
             if target not in begins or "BACKWARD" in opcode.opname[op]:
-                msg = f"{opcode.opname[op]} leads out of the merge"
-                raise SpliceError(msg)
+                raise SpliceError(f"{opcode.opname[op]} leads out of the merge")
             operand = begins.index(target)
         instructions.append((op, operand))
     return Merge(tuple(instructions), code.co_names, code.co_consts, code.co_stacksize)
@@ -295,8 +292,7 @@ def _shift_lines(table: bytes, at: int, size: int) -> bytes:
     position = covered = 0
     while covered < at:
         if position == len(table):
-            msg = "the line table ends before the body begins"
-            raise SpliceError(msg)
+            raise SpliceError("the line table ends before the body begins")
         end = position + 1
         while end < len(table) and not table[end] & _FIRST:
             end += 1
@@ -363,8 +359,7 @@ def choose_injection(inject: str) -> Injection:
         case "inline" | "wrap":
             return asked
         case _:
-            msg = (
+            raise MergeDefinitionError(
                 f"inject={shorten(asked)} names no injection. Write 'auto', 'inline' or 'wrap' "
                 f"(as @mergeable(..., inject=) or in the environment variable {_VARIABLE})."
             )
-            raise MergeDefinitionError(msg)

@@ -64,12 +64,11 @@ def wrap(
     yields = own_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
     if provides and yields and not is_marked:
         values = ", ".join([f"{name}={name}" for name in declaration.names])
-        msg = (
+        raise MergeDefinitionError(
             f"{method.label} is a generator, and with provide=True its scope would stay open for "
             f"whoever takes its values. Leave provide=True out, and write `with provide({values}):` "
             f"around the part of the body that does not yield."
         )
-        raise MergeDefinitionError(msg)
     merge = merge_source(
         receiver,
         params,
