@@ -84,13 +84,7 @@ IDENTITY_OF = "__mergeparam_identity__"
 
 
 def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[..., Any]:
-    """Make the private method that is called where neither has set a parameter.
-
-    Args:
-        method: the declaration.
-        param: the parameter.
-        name: the name that the method has in the class.
-    """
+    """Make the private method that is called where neither has set a parameter."""
     identity, unset, default = method.identity, param.unset, param.default
     is_factory = isinstance(default, attrs.Factory)  # type: ignore[arg-type]  # a class at run time
     if default is attrs.NOTHING:
@@ -127,13 +121,8 @@ def make_conflict(
 ) -> Callable[..., Any]:
     """Make the private method that is called where both have set a parameter.
 
-    Args:
-        method: the declaration.
-        param: the parameter.
-        name: the name that the method has in the class.
-        forwarded: whether it is for a subclass that merges the parameter again. Its body holds
-            the merged value and may hand it on to `super()`, so that the very same object in
-            both places is no conflict.
+    It is `forwarded` for a subclass that merges the parameter again: its body holds the merged value
+    and may hand it on to `super()`, so that the very same object in both places is no conflict.
     """
     identity, compares = method.identity, param.on_conflict == "raise_if_different"
 
@@ -243,11 +232,7 @@ def _also_missing(
 ) -> list[str]:
     """Return the names of the other parameters that are missing in a call.
 
-    Args:
-        self: the object.
-        method: the declaration of the first parameter that is missing.
-        first: that parameter.
-        given: the local variables of the call. Parameters before the first one are merged there.
+    The local variables of the call are `given`. Parameters before the first one are merged there.
     """
     # Stacked decorators have a declaration each, in the class of the first one.
     levels = list(merged_methods_of(type(self)))

@@ -49,17 +49,7 @@ class Declaration(NamedTuple):
 def declare(  # noqa: C901 - one check after the other
     cls: type, given: tuple[str | Param, ...], methods: str | Iterable[str]
 ) -> tuple[Declaration, ...]:
-    """Return what is to be merged in each method of a class.
-
-    Args:
-        cls: the class.
-        given: names of parameters, or `Param`s; none at all stands for those whose default is
-            `MERGED`.
-        methods: the name of a method, or several.
-
-    Raises:
-        MergeDefinitionError: the declaration cannot be right.
-    """
+    """Return what is to be merged in each method of a class, or refuse what cannot be right."""
     wanted: list[Param] = []
     for item in given:
         param = Param(item) if isinstance(item, str) else item
@@ -108,12 +98,7 @@ def declare(  # noqa: C901 - one check after the other
 
 
 def check_all_named(declaration: Declaration, frame: FrameType) -> None:
-    """Refuse parameters that are left at `MERGED`, if no other decorator can name them.
-
-    Args:
-        declaration: the method.
-        frame: the frame that applies the decorator.
-    """
+    """Refuse parameters that are left at `MERGED`, if no decorator above can name them."""
     if not declaration.unnamed:
         return
     # After the call that applies the last decorator of a `class` statement, the class is stored;

@@ -76,12 +76,7 @@ class Method(NamedTuple):
 
 
 def find_method(cls: type, name: str) -> Method:
-    """Find the method `name` of a class, and the function that declares its parameters.
-
-    Raises:
-        MergeDefinitionError: there is none, it has no object to read an attribute of, or it has
-            no Python function.
-    """
+    """Find the method `name` of a class, and the function that declares its parameters."""
     definer = find_definer(cls, name)
     if definer is None and name.startswith("__"):
         # In the namespace a private name is mangled.

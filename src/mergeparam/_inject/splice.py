@@ -83,11 +83,7 @@ class Merge(NamedTuple):
 def splice_merge(
     declaration: Declaration, names: PrivateNames, identity: int
 ) -> tuple[CodeType, int]:
-    """Return the code of a declared method with its merge, and the merge's size in bytes.
-
-    Raises:
-        SpliceError: the code is not what the splicer knows, or must not change.
-    """
+    """Return the code of a declared method with its merge, and the merge's size in bytes."""
     method, params = declaration
     if method.ownership == "opaque":
         raise SpliceError("its function is inside of something that must not change")
@@ -108,17 +104,7 @@ def splice_merge(
 def splice(
     code: CodeType, merge: Merge, *, suffix: str = "", identity: object = IDENTITY
 ) -> tuple[CodeType, int]:
-    """Return `code` with a merge before its body, and the merge's size in bytes.
-
-    Args:
-        code: the code of the method.
-        merge: what `extract_merge` has returned for the method.
-        suffix: what stands behind the names of private methods.
-        identity: what the merge hands to them.
-
-    Raises:
-        SpliceError: the code does not begin as compiled functions do.
-    """
+    """Return `code` with a merge before its body, and the merge's size in bytes."""
     names, consts, instructions = list(code.co_names), list(code.co_consts), []
     for op, arg in merge.instructions:
         operand = arg
@@ -174,12 +160,8 @@ def _body_offset(raw: bytes, name: str) -> int:
 def extract_merge(source: str, signature: str, cells: tuple[str, ...]) -> Merge:
     """Compile a merge, and cut its instructions out; once for all methods that look the same.
 
-    Args:
-        source: the merge, as statements.
-        signature: the parameters of the method as its `def` line has them. With the same
-            parameters they stand in the same slots, because parameters come first.
-        cells: the parameters that are in cells in the method, and have to be in the template:
-            other instructions load those.
+    With the same parameters, given as the `def` line has them, they stand in the same slots, because
+    parameters come first. Those in `cells` have to be in cells here too: other instructions load those.
     """
     body = "".join([f"    {line}\n" for line in source.splitlines()])
     # A global that is loaded behind the merge marks its end. No parameter has this name.
@@ -347,11 +329,7 @@ def can_splice() -> bool:
 
 
 def choose_injection(inject: str) -> Injection:
-    """Return the injection that `inject=` asks for, else what `MERGEPARAM_INJECT` says.
-
-    Raises:
-        MergeDefinitionError: there is no such injection.
-    """
+    """Return the injection that `inject=` asks for, else what `MERGEPARAM_INJECT` says."""
     asked = inject if inject != "auto" else os.environ.get(_VARIABLE, "auto")
     match asked:
         case "auto":

@@ -45,17 +45,7 @@ except StopAsyncIteration:
 def wrap(
     declaration: Declaration, names: PrivateNames, identity: int, *, provides: bool
 ) -> CodeType:
-    """Return code that merges and then calls the body of a declared method.
-
-    Args:
-        declaration: the method and its parameters.
-        names: the names of what the merge reads.
-        identity: the declaration's identity.
-        provides: whether the body runs in a scope of the merged values.
-
-    Raises:
-        MergeDefinitionError: the body provides and yields.
-    """
+    """Return code that merges and then calls the body, in a scope of the merged values or not."""
     method, params = declaration
     receiver, parameters = method.receiver, method.parameters
     own_flags = method.function.__code__.co_flags
