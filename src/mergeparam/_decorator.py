@@ -145,7 +145,7 @@ def _plan(
     if strategy != "inline" and checks_types(declaration.method.found):
         method = declaration.method._replace(ownership="opaque")
         declaration = declaration._replace(method=method)
-    method, params = declaration
+    method, params = declaration.method, declaration.params
     # Too large to be met again by chance, in this process or in another one that sends classes.
     identity = int.from_bytes(os.urandom(7))
     # The globals of a function from elsewhere are not ours to add to.

@@ -26,7 +26,7 @@ class CallState(NamedTuple):
 
 
 def missing_error(state: CallState, others: Sequence[str] = ()) -> MissingParamError:
-    """Say that neither has set a parameter, the ways to set it, and which `others` are missing too."""
+    """Say that neither has set a parameter, how to set it, and which `others` are missing."""
     param = state.param
     provide = ""
     if state.is_provided:

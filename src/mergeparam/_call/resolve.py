@@ -121,8 +121,8 @@ def make_conflict(
 ) -> Callable[..., Any]:
     """Make the private method that is called where both have set a parameter.
 
-    It is `forwarded` for a subclass that merges the parameter again: its body holds the merged value
-    and may hand it on to `super()`, so that the very same object in both places is no conflict.
+    It is `forwarded` for a subclass that merges the parameter again: its body holds the merged
+    value and may hand it on to `super()`, so that the very same object twice is no conflict.
     """
     identity, compares = method.identity, param.on_conflict == "raise_if_different"
 

@@ -21,29 +21,17 @@ if TYPE_CHECKING:
 
 
 class Declaration(NamedTuple):
-    """A method and the parameters to merge in it, in the order of its signature."""
+    """A method and the parameters to merge in it, in the order of its signature.
+
+    Some parameters `may_receive_merged`: a wrapper may have read their default `MERGED` before,
+    and hand it on. Others with that default are `unnamed`: no `@mergeable` has named them yet.
+    """
 
     method: Method
     params: tuple[Param, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the parameters."""
-        return tuple([param.name for param in self.params])
-
-    @property
-    def unnamed(self) -> tuple[str, ...]:
-        """The names of parameters with the default `MERGED` that no `@mergeable` has named yet."""
-        defaults = read_defaults(self.method.function)
-        return tuple([n for n, d in defaults.items() if d is MERGED and n not in self.names])
-
-    @property
-    def may_receive_merged(self) -> frozenset[str]:
-        """The names whose default `MERGED` a wrapper may have read before, and may hand on."""
-        if len(self.method.chain) == 1:
-            return frozenset()
-        defaults = read_defaults(self.method.function)
-        return frozenset(name for name in self.names if defaults.get(name) is MERGED)
+    names: tuple[str, ...]
+    may_receive_merged: tuple[str, ...]
+    unnamed: tuple[str, ...]
 
 
 def declare(  # noqa: C901 - one check after the other
@@ -76,10 +64,10 @@ def declare(  # noqa: C901 - one check after the other
         method = find_method(cls, name)
         # An alias, such as `__call__ = forward`, has the merge of the function that it names.
         if not any([method.function is other.method.function for other in found]):
-            found.append(Declaration(method, _declared(method, wanted)))
+            found.append(_declare_in(method, wanted))
     for param in wanted:
-        for method, params in found:
-            if _mangled(method, param.name) in [declared.name for declared in params]:
+        for item in found:
+            if _mangled(item.method, param.name) in item.names:
                 break
         else:
             methods = ", ".join([declaration.method.name for declaration in found])
@@ -125,39 +113,43 @@ def check_params(place: str, params: tuple[object, ...]) -> None:
             )
 
 
-def _declared(method: Method, wanted: list[Param]) -> tuple[Param, ...]:
-    """Return the wanted parameters that a method declares, in the order of its signature."""
-    names = [name for name in method.parameters.named if name != method.receiver]
-    if not wanted:
-        defaults = read_defaults(method.function)
-        found = [Param(name) for name in names if defaults.get(name) is MERGED]
-        if not found:
-            other = _suggest_other_method(method, lambda _, default: default is MERGED)
-            raise MergeDefinitionError(
-                f"Bare @mergeable merges the parameters whose default is MERGED, and "
-                f"{method.label} has none. Write def {method.name}(self, x, *, "
-                f"deterministic=MERGED), or name the parameters: @mergeable('deterministic')"
-                f"{other}."
-            )
-        return tuple(found)
-
+def _declare_in(method: Method, wanted: list[Param]) -> Declaration:
+    """Return what is to be merged in one method: of what is wanted, what it declares."""
+    candidates = [name for name in method.parameters.named if name != method.receiver]
+    defaults = read_defaults(method.function)
+    marked = [name for name in candidates if defaults.get(name) is MERGED]
     by_name = {_mangled(method, param.name): param for param in wanted}
-    found = []
-    for name in names:
+    found = [Param(name) for name in marked] if not wanted else []
+    for name in candidates:
         if name in by_name:
             param = by_name[name]
             path = ".".join([_mangled(method, part) for part in param.attribute.split(".")])
             is_same = (name, path) == (param.name, param.attribute)
             found.append(param if is_same else attrs.evolve(param, name=name, attribute=path))
+    if not found and not wanted:
+        other = _suggest_other_method(method, lambda _, default: default is MERGED)
+        raise MergeDefinitionError(
+            f"Bare @mergeable merges the parameters whose default is MERGED, and {method.label} "
+            f"has none. Write def {method.name}(self, x, *, deterministic=MERGED), or name the "
+            f"parameters: @mergeable('deterministic'){other}."
+        )
     if not found:
         missing = ", ".join(repr(param.name) for param in wanted)
         other = _suggest_other_method(method, lambda name, _: name in by_name)
         raise MergeDefinitionError(
             f"{method.label} has no parameter {missing}{_kwargs_hint(method)}"
-            f"{_near_match(wanted[0].name, names)}. Declare it in the "
+            f"{_near_match(wanted[0].name, candidates)}. Declare it in the "
             f"signature: def {method.name}(self, ..., *, {wanted[0].name}=MERGED){other}."
         )
-    return tuple(found)
+    names = tuple([param.name for param in found])
+    is_wrapped = len(method.chain) > 1
+    return Declaration(
+        method,
+        tuple(found),
+        names,
+        may_receive_merged=tuple([name for name in marked if name in names and is_wrapped]),
+        unnamed=tuple([name for name in marked if name not in names]),
+    )
 
 
 def _near_match(name: str, names: Iterable[str]) -> str:
@@ -202,8 +194,8 @@ def _mangled(method: Method, name: str) -> str:
 
 def _check(declaration: Declaration) -> None:
     """Refuse parameters that cannot be merged in their method."""
-    method, params = declaration
-    cls, names = method.cls, declaration.names
+    method, params, names, *_ = declaration
+    cls = method.cls
     merged = merged_names(method.function)
     defaults = read_defaults(method.function)
     for param in params:

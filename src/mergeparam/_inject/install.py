@@ -46,7 +46,7 @@ _ABSENT: Any = object()
 
 
 class Plan(NamedTuple):
-    """What one declaration will change: with which names and code, and what the class will carry."""
+    """What one declaration will change: with which names and code, and what is carried."""
 
     declaration: Declaration
     method: MergedMethod
@@ -59,7 +59,7 @@ Change: TypeAlias = tuple[Any, str, object]
 
 
 def install(cls: type, plans: Sequence[Plan]) -> None:
-    """Make the methods of a class merge, and the class carry what the merge calls; all or nothing."""
+    """Make the methods of a class merge, and the class carry what that needs; all or nothing."""
     changes: list[Change] = []
     for plan in plans:
         method = plan.declaration.method

@@ -33,8 +33,8 @@ _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
 class PrivateNames(NamedTuple):
     """The names of what the merge reads besides the method's own parameters.
 
-    The names of the class's private methods end in `suffix`. `unset_globals` has, by parameter, the
-    globals that hold `unset` objects.
+    The names of the class's private methods end in `suffix`. `unset_globals` has, by parameter,
+    the globals that hold `unset` objects.
     """
 
     suffix: str
@@ -70,7 +70,7 @@ def literal_of(unset: object) -> str | None:
 
 
 def choose_suffix(declaration: Declaration, taken: set[str]) -> str:
-    """Return a suffix for the private names that neither a base nor `taken` has; add to `taken`."""
+    """Return a suffix for private names that neither a base nor `taken` has; add to `taken`."""
     wanted = [body_method(declaration.method.name)]
     for name in declaration.names:
         wanted += [prefix + name for prefix in PRIVATE_METHODS]
@@ -89,14 +89,14 @@ def merge_source(
     names: PrivateNames,
     *,
     identity: object = IDENTITY,
-    may_receive_merged: frozenset[str] = frozenset(),
+    may_receive_merged: tuple[str, ...] = (),
     unnamed: tuple[str, ...] = (),
 ) -> str:
     """Return the merge of `params` as the statements that a careful author would write.
 
-    A parameter `may_receive_merged` because a wrapper has read that default before it was replaced,
-    and hands it on. One that is `unnamed` is left at `MERGED`; a decorator further up may merge it,
-    and that merge comes before this one.
+    A parameter `may_receive_merged` because a wrapper has read that default before it was
+    replaced, and hands it on. One that is `unnamed` is left at `MERGED`; a decorator further up
+    may merge it, and that merge comes before this one.
     """
     lines: list[str] = []
     for name in unnamed:

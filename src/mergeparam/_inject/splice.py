@@ -84,7 +84,7 @@ def splice_merge(
     declaration: Declaration, names: PrivateNames, identity: int
 ) -> tuple[CodeType, int]:
     """Return the code of a declared method with its merge, and the merge's size in bytes."""
-    method, params = declaration
+    method, params = declaration.method, declaration.params
     if method.ownership == "opaque":
         raise SpliceError("its function is inside of something that must not change")
     # Written without what is special to this class, so that methods that look the same share it.
@@ -160,8 +160,9 @@ def _body_offset(raw: bytes, name: str) -> int:
 def extract_merge(source: str, signature: str, cells: tuple[str, ...]) -> Merge:
     """Compile a merge, and cut its instructions out; once for all methods that look the same.
 
-    With the same parameters, given as the `def` line has them, they stand in the same slots, because
-    parameters come first. Those in `cells` have to be in cells here too: other instructions load those.
+    With the same parameters, given as the `def` line has them, they stand in the same slots,
+    because parameters come first. Those in `cells` have to be in cells here too: other
+    instructions load those.
     """
     body = "".join([f"    {line}\n" for line in source.splitlines()])
     # A global that is loaded behind the merge marks its end. No parameter has this name.

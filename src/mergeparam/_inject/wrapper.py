@@ -46,7 +46,7 @@ def wrap(
     declaration: Declaration, names: PrivateNames, identity: int, *, provides: bool
 ) -> CodeType:
     """Return code that merges and then calls the body, in a scope of the merged values or not."""
-    method, params = declaration
+    method, params = declaration.method, declaration.params
     receiver, parameters = method.receiver, method.parameters
     own_flags = method.function.__code__.co_flags
     # A generator function that `types.coroutine` has marked is a coroutine to callers.
@@ -56,8 +56,8 @@ def wrap(
         values = ", ".join([f"{name}={name}" for name in declaration.names])
         raise MergeDefinitionError(
             f"{method.label} is a generator, and with provide=True its scope would stay open for "
-            f"whoever takes its values. Leave provide=True out, and write `with provide({values}):` "
-            f"around the part of the body that does not yield."
+            f"whoever takes its values. Leave provide=True out, and write "
+            f"`with provide({values}):` around the part of the body that does not yield."
         )
     merge = merge_source(
         receiver,
