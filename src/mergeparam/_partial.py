@@ -9,7 +9,7 @@ import keyword
 import sys
 import textwrap
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple, Never, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
 from mergeparam._call.messages import bound_again_error
 from mergeparam._declare.signature import read_signature, without_parameters
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _IN_C = not isinstance(functools.partial.__new__, FunctionType)
 """Whether `functools.partial` is written in C; PyPy's is written in Python."""
 
@@ -63,6 +62,7 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
     mergeparam.errors.ConflictingParamError: strict_partial(dropout, deterministic=True) ...
     """
 
+    # They are no part of `__dict__`, which holds what users set, as in a `functools.partial`.
     __slots__ = ("_function", "_strict", "_values")
 
     _function: Callable[..., T]
@@ -75,52 +75,54 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
             msg = f"strict_partial binds arguments of a function, and {shorten(function)} is none."
             raise TypeError(msg)
         if positional:
-            given = ", ".join(map(shorten, positional))
+            given = shorten(positional[0])  # type: ignore[unreachable]  # for who runs no type checker
             msg = (
-                f"strict_partial binds by name, and {given} was given to it by position. "
-                f"Write strict_partial({_name(function)}, name={shorten(positional[0])}), with "
-                f"the name of the parameter."
+                f"strict_partial binds arguments by name, and {given} was given by position. "
+                f"Write strict_partial({_name(function)}, name={given}), with the name of the "
+                f"parameter that it is for."
             )
             raise TypeError(msg)
         self = super().__new__(cls, function) if _IN_C else object.__new__(cls)
         self._bind(function, values, {})
         return self
 
-    def __setstate__(self, state: Any) -> None:  # noqa: ANN401 - `functools.partial` refuses what is no state
-        """Bind what a `functools.partial` of that state binds."""
-        loose: functools.partial[T] = functools.partial(self.func)
-        loose.__setstate__(state)
-        function = functools.partial(loose.func, *loose.args) if loose.args else loose.func
-        self._bind(function, loose.keywords, vars(loose))
-
     def _bind(
         self, function: Callable[..., T], values: dict[str, Any], attributes: dict[str, Any]
     ) -> None:
+        """Bind values in place of those that are bound now, if any."""
         _check_bound_once(function, values)
         if isinstance(function, strict_partial):
-            function, values = function.func, {**function.keywords, **values}
-        accepted = _read_accepted(function)
-        _check_accepted(function, values, accepted)
-        strict = _strict_call(function, values, accepted)
+            values = {**function.keywords, **values}
+            function = function.func
+        positions, takes_any = _read_by_name(function)
+        for name in values:
+            if name not in positions and not takes_any:
+                accepted = ", ".join(map(repr, positions)) or "no name"
+                msg = (
+                    f"{_written(function, values)} binds {name!r}, which {_name(function)} does "
+                    f"not accept by name. It accepts {accepted}."
+                )
+                raise TypeError(msg)
+        strict = _make_strict(function, values, positions)
         if _IN_C:
-            # What the base class calls is its own `func`, which our property hides.
-            super().__setstate__((strict, (), {}, attributes))
+            # What is called is the `func` of the base class, which our property hides.
+            super().__setstate__((strict, (), {}, attributes))  # type: ignore[misc]  # typeshed lacks it
         else:
-            vars(self).update(attributes)
+            self.__dict__ = attributes
         self._function, self._strict, self._values = function, strict, values
 
     if not _IN_C:
 
-        def __call__(self, /, *args: Any, **kwargs: Any) -> T:
-            """Call what is strict; the base class would call `func`."""
+        def __call__(self, /, *args: Any, **kwargs: Any) -> T:  # noqa: ANN401 - any arguments
+            """Call the strict function, where the base class would call `func`."""
             return self._strict(*args, **kwargs)
 
     @property
     def func(self) -> Callable[..., T]:
         """The function whose arguments are bound."""
-        # In Python, `functools.partial(this, c=4)` would take out the function and the values,
-        # and overrule them. It leaves alone what seems to have no `func`.
-        if not _IN_C and sys._getframe(1).f_code is functools.partial.__new__.__code__:  # noqa: SLF001 - who asks is all that tells
+        # A `functools.partial` in Python takes a partial apart, and would overrule what is bound.
+        # It keeps one that seems to have no `func` as it is.
+        if not _IN_C and sys._getframe(1).f_code is functools.partial.__new__.__code__:  # noqa: SLF001 - nothing else tells who asks
             raise AttributeError
         return self._function
 
@@ -133,9 +135,9 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
         """Work out the signature when it is asked for; the bound names are gone from it."""
         if name == "__signature__":
             with contextlib.suppress(ValueError, TypeError):
-                signature = read_signature(self.func)
-                by_name = {item.name for item in signature.parameters.values() if item.kind in _BY_NAME}
-                return without_parameters(signature, by_name & self._values.keys(), set())
+                positions, _ = _read_by_name(self.func)
+                gone = self._values.keys() & positions.keys()
+                return without_parameters(read_signature(self.func), gone, set())
         msg = f"{type(self).__name__!r} object has no attribute {name!r}"
         raise AttributeError(msg, name=name, obj=self)
 
@@ -150,12 +152,19 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
         return _written(self.func, self._values)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Bind the same values again where it is unpickled, as a `functools.partial` does."""
+        """Travel as a `functools.partial` does."""
         return type(self), (self.func,), (self.func, (), self.keywords, dict(vars(self)))
+
+    def __setstate__(self, state: Any) -> None:  # noqa: ANN401 - what is no state is refused
+        """Bind what a `functools.partial` of the same state would bind."""
+        loose: functools.partial[Any] = functools.partial(callable)
+        loose.__setstate__(state)  # type: ignore[attr-defined]  # typeshed lacks it
+        function = functools.partial(loose.func, *loose.args) if loose.args else loose.func
+        self._bind(function, dict(loose.keywords), vars(loose))
 
 
 def _check_bound_once(function: Callable[..., Any], values: dict[str, Any]) -> None:
-    """Refuse a value for what a partial has bound, or a partial of which it is made."""
+    """Refuse to bind what a partial has bound already, or another one inside it."""
     if isinstance(function, functools.partial):
         for name, value in values.items():
             if name in function.keywords:
@@ -163,118 +172,94 @@ def _check_bound_once(function: Callable[..., Any], values: dict[str, Any]) -> N
         _check_bound_once(function.func, values)
 
 
-class _Accepted(NamedTuple):
-    """What a function takes by name, as far as can be told."""
+def _read_by_name(function: Callable[..., Any]) -> tuple[dict[str, int], bool]:
+    """Read which names a function takes now, with the position of each, and whether it takes any.
 
-    positions: dict[str, int]
-    """Those that it takes by position too, and where."""
-    keyword_only: tuple[str, ...] = ()
-    takes_any: bool = False
-
-
-def _read_accepted(function: Callable[..., Any]) -> _Accepted:
-    """Read what a function takes now; nobody can say of some builtins, nor what it will be later."""
+    Keyword-only names stand behind all positions. Where nobody can tell, any name is taken.
+    """
     shows_another = hasattr(function, "__wrapped__") or hasattr(function, "__signature__")
     if isinstance(function, FunctionType) and not shows_another:
-        # `inspect.signature` would say the same, and take twenty times as long.
+        # `inspect.signature` says the same, and takes twenty times as long.
         code = function.__code__
         first, end = code.co_posonlyargcount, code.co_argcount
-        return _Accepted(
-            dict(zip(code.co_varnames[first:end], range(first, end), strict=True)),
-            code.co_varnames[end : end + code.co_kwonlyargcount],
-            bool(code.co_flags & inspect.CO_VARKEYWORDS),
-        )
-    try:
-        items = [*read_signature(function).parameters.values()]
-    except (ValueError, TypeError):
-        return _Accepted({}, takes_any=True)
-    return _Accepted(
-        {item.name: i for i, item in enumerate(items) if item.kind is item.POSITIONAL_OR_KEYWORD},
-        tuple([item.name for item in items if item.kind is item.KEYWORD_ONLY]),
-        any([item.kind is item.VAR_KEYWORD for item in items]),
-    )
+        positions = dict(zip(code.co_varnames[first:end], range(first, end), strict=True))
+        keyword_only = code.co_varnames[end : end + code.co_kwonlyargcount]
+        takes_any = bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    else:
+        try:
+            items = [*read_signature(function).parameters.values()]
+        except (ValueError, TypeError):
+            return {}, True
+        is_either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        positions = {item.name: at for at, item in enumerate(items) if item.kind is is_either}
+        keyword_only = tuple([item.name for item in items if item.kind is item.KEYWORD_ONLY])
+        takes_any = any([item.kind is item.VAR_KEYWORD for item in items])
+    return positions | dict.fromkeys(keyword_only, sys.maxsize), takes_any
 
 
-def _check_accepted(
-    function: Callable[..., Any], values: dict[str, Any], accepted: _Accepted
-) -> None:
-    """Refuse a name that the function has no parameter for; if nobody can tell, the call will."""
-    if accepted.takes_any:
-        return
-    names = (*accepted.positions, *accepted.keyword_only)
-    for name in values:
-        if name not in names:
-            msg = (
-                f"{_written(function, values)} binds {name!r}, which {_name(function)} does not "
-                f"accept by name. It accepts {', '.join(map(repr, names)) or 'no name'}."
-            )
-            raise TypeError(msg)
-
-
-def _strict_call(
-    function: Callable[..., Any], values: dict[str, Any], accepted: _Accepted
+def _make_strict(
+    function: Callable[..., Any], values: dict[str, Any], positions: dict[str, int]
 ) -> Callable[..., Any]:
-    """Make the function that calls another one with bound values, and refuses others for them.
+    """Make a function that calls another one with bound values, and refuses others for them.
 
-    It hands on what a call gives as it was given. So it need not know the parameters, and a
-    function whose code, defaults or `__init__` change later is called as it is then.
+    It hands on what it is given, as it was given. So it does not depend on the parameters, and
+    the function may get other code, other defaults or another `__init__` later.
     """
 
-    def refuse(name: str, given: object) -> NoReturn:
-        raise bound_again_error(_written(function, values), name, values[name], given)
+    def check(given: list[object], named: dict[str, object]) -> None:
+        positions = _read_by_name(function)[0] if given else {}
+        again = {name: given[at] for name, at in positions.items() if at < len(given)} | named
+        for name, value in values.items():
+            if name in again:
+                raise bound_again_error(
+                    _written(function, values), name, value, again[name]
+                ) from None
 
-    def check_positions(given: tuple[object, ...]) -> None:
-        # The function may have changed since the values were bound.
-        for name, position in _read_accepted(function).positions.items():
-            if name in values and position < len(given):
-                refuse(name, given[position])
+    # Behind the first position that is bound, nothing can be given by position.
+    limit = min([positions.get(name, sys.maxsize) for name in values], default=sys.maxsize)
+    quick = min(limit, 3)
+    make = _compile_strict(tuple(values), quick)
+    return make(function, values, check, limit - quick, *values.values())
 
-    limit = min([accepted.positions.get(name, sys.maxsize) for name in values], default=sys.maxsize)
-    make = _compile_strict(tuple(values), min(limit, _QUICK))
-    return make(function, values, refuse, check_positions, limit, *values.values())
-
-
-_QUICK = 3
-"""How many arguments by position a quick call may have."""
-
-_NO_ARGUMENT_NAMES = {*keyword.kwlist, "__debug__"}
 
 _SOURCE = """\
-def make(function, values, refuse, check_positions, limit, {cells}):
-    def strict({first}*others, **named):
+def make(function, values, check, spare, {cells}):
+    def strict({parameters}*others, **named):
         if others or named:
-            for name in named:
-                if name in values:
-                    refuse(name, named[name])
-            if {quick} + len(others) > limit:
-                check_positions([{given}*others])
-{slow}
-{fast}
+            if len(others) > spare:
+                check([{first}*others], named)
+            try:
+{any_call}
+            except TypeError:
+                # Python itself refuses names that are given twice, before it calls.
+                check([], named)
+                raise
+{quick_call}
     return strict
 """
 
 
 @functools.lru_cache(maxsize=256)
 def _compile_strict(names: tuple[str, ...], quick: int) -> Callable[..., Callable[..., Any]]:
-    """Compile what makes strict calls, once for all functions of which the same names are bound.
+    """Compile what makes strict functions, once for all in which the same names are bound.
 
     To hand on `*args` and `**kwargs` takes twice as long as a call of a `functools.partial`. So
-    the first arguments have parameters of their own, which callers cannot name, and for calls
-    that give nothing else there is one call with each number of them.
+    the first arguments have parameters of their own, which callers cannot name, and calls that
+    give nothing else are written out for each number of arguments.
 
     Args:
         names: those that are bound.
-        quick: how many of the first arguments have a parameter.
+        quick: how many of the first arguments have parameters.
     """
     first = [f"a{index}" for index in range(quick)]
     cells = [f"bound_{index}" for index in range(len(names))]
     bound = [f"{name}={cell}" for name, cell in zip(names, cells, strict=True)]
     # Not every name can be written in a call, and the compiler folds those that are not ASCII.
     is_plain = [name.isascii() and name.isidentifier() for name in names]
-    if not all(is_plain) or not _NO_ARGUMENT_NAMES.isdisjoint(names):
+    if not all(is_plain) or not {*keyword.kwlist, "__debug__"}.isdisjoint(names):
         bound = ["**values"]
 
-    def calls(indent: int, *, others: str, named: str) -> str:
+    def calls(indent: int, *, others: str = "", named: str = "") -> str:
         lines = []
         for count in range(quick, -1, -1):
             given = [*first[:count], others if count == quick else "", *bound, named]
@@ -284,11 +269,10 @@ def _compile_strict(names: tuple[str, ...], quick: int) -> Callable[..., Callabl
 
     source = _SOURCE.format(
         cells=", ".join(cells),
-        first="".join([f"{name}=not_given, " for name in first]) + "/, " * bool(first),
-        given="".join([f"{name}, " for name in first]),
-        quick=quick,
-        slow=calls(12, others="*others", named="**named"),
-        fast=calls(8, others="", named=""),
+        parameters="".join([f"{name}=not_given, " for name in first]) + "/, " * bool(first),
+        first="".join([f"{name}, " for name in first]),
+        any_call=calls(16, others="*others", named="**named"),
+        quick_call=calls(8),
     )
     namespace: dict[str, Any] = {"not_given": object()}
     exec(compile(source, "<strict_partial>", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own source, in which the only foreign text is identifiers
