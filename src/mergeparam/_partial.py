@@ -72,10 +72,11 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
     def __new__(cls, function: Callable[..., T], /, *positional: Never, **values: Any) -> Self:  # noqa: ANN401 - values are any object
         """Check what is bound, and make the function that is called."""
         if not callable(function):
-            msg = f"strict_partial binds arguments of a function, and {shorten(function)} is none."
+            what = shorten(function)  # type: ignore[unreachable]
+            msg = f"strict_partial binds arguments of a function, and {what} is none."
             raise TypeError(msg)
         if positional:
-            given = shorten(positional[0])  # type: ignore[unreachable]  # for who runs no type checker
+            given = shorten(positional[0])
             msg = (
                 f"strict_partial binds arguments by name, and {given} was given by position. "
                 f"Write strict_partial({_name(function)}, name={given}), with the name of the "
@@ -108,7 +109,7 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
             # What is called is the `func` of the base class, which our property hides.
             super().__setstate__((strict, (), {}, attributes))  # type: ignore[misc]  # typeshed lacks it
         else:
-            self.__dict__ = attributes
+            self.__dict__, self.args = attributes, ()  # type: ignore[misc]  # a slot there
         self._function, self._strict, self._values = function, strict, values
 
     if not _IN_C:
