@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from types import FrameType
 
 
 class Declaration(NamedTuple):
@@ -28,6 +30,12 @@ class Declaration(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """The names of the parameters."""
         return tuple([param.name for param in self.params])
+
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """The names of parameters with the default `MERGED` that no `@mergeable` has named yet."""
+        defaults = read_defaults(self.method.function)
+        return tuple([n for n, d in defaults.items() if d is MERGED and n not in self.names])
 
     @property
     def may_receive_merged(self) -> frozenset[str]:
@@ -98,6 +106,30 @@ def declare(  # noqa: C901 - one check after the other
     for declaration in found:
         _check(declaration)
     return tuple(found)
+
+
+def check_all_named(declaration: Declaration, frame: FrameType) -> None:
+    """Refuse parameters that are left at `MERGED`, if no other decorator can name them.
+
+    Args:
+        declaration: the method.
+        frame: the frame that applies the decorator.
+    """
+    if not declaration.unnamed:
+        return
+    # After the call that applies the last decorator of a `class` statement, the class is stored;
+    # after any other one, the next decorator is called. Before it, another call made the class.
+    # 3.11 calls in two steps, and while a call runs the frame is at the last of its caches.
+    code = [item for item in dis.get_instructions(frame.f_code) if item.opname != "PRECALL"]
+    before = [item.opname for item in code if item.offset <= frame.f_lasti]
+    after = code[len(before)].opname
+    if before[-2].startswith("CALL") and after.startswith("STORE_"):
+        method, names = declaration.method, ", ".join(map(repr, declaration.unnamed))
+        msg = (
+            f"{method.label} gives {names} the default MERGED, and no @mergeable names it. Name "
+            f"it in the decorator, or write another default."
+        )
+        raise MergeDefinitionError(msg)
 
 
 def check_params(place: str, params: tuple[object, ...]) -> None:
@@ -220,6 +252,7 @@ def _check(declaration: Declaration) -> None:
                 f"where the constructor's value lives: Param({param.name!r}, attribute='...')."
             )
             raise MergeDefinitionError(msg)
+        _check_constructor(cls, param)
 
     required = None
     for name in reversed(method.parameters.positional):
@@ -236,6 +269,34 @@ def _check(declaration: Declaration) -> None:
         msg = (
             f"{method.label} is {shorten(method.found)}, which is no callable, so that no wrapper "
             f"can go around it. Write the method with def in {cls.__qualname__}."
+        )
+        raise MergeDefinitionError(msg)
+
+
+def _check_constructor(cls: type, param: Param) -> None:
+    """Refuse a constructor default that would count as set in every object."""
+    attribute = param.attribute
+    defaults = {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
+    for field in getattr(cls, "__dataclass_fields__", {}).values():
+        if field.name not in defaults:
+            defaults[field.name] = field.default
+    default = defaults.get(attribute, attrs.NOTHING)
+    # A factory decides for itself. Without a default, dataclasses have their own object.
+    if default is attrs.NOTHING or type(default).__name__ in ("_MISSING_TYPE", "Factory"):
+        return
+    if default is MERGED:
+        msg = (
+            f"{cls.__qualname__} gives the field {attribute!r} the default MERGED, which is for "
+            f"parameters of methods. Write {attribute}: ... | None = {shorten(param.unset)}."
+        )
+        raise MergeDefinitionError(msg)
+    if default is not param.unset and param.on_conflict in ("raise", "raise_if_different"):
+        msg = (
+            f"{cls.__qualname__} gives the field {attribute!r} the default {shorten(default)}, "
+            f"which counts as set in every object, so that each call that gives {param.name!r} "
+            f"would be a conflict. Write {attribute}: ... = {shorten(param.unset)}; for a value "
+            f"where neither is set, declare Param({param.name!r}, default={shorten(default)}), "
+            f"and for one that calls overrule, on_conflict='use_call'."
         )
         raise MergeDefinitionError(msg)
 

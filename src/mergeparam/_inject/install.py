@@ -12,6 +12,7 @@ from mergeparam._call.resolve import (
     make_conflict,
     make_missing,
     make_unset,
+    refuse_unnamed,
 )
 from mergeparam._declare.annotations import (
     copy_annotations,
@@ -22,6 +23,7 @@ from mergeparam._declare.methods import MERGED_NAMES, merged_methods_of, merged_
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
     MERGED_ATTRIBUTE,
+    UNNAMED_METHOD,
     PrivateNames,
     body_method,
     conflict_method,
@@ -99,6 +101,7 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
     methods = (*[plan.method for plan in plans], *own)
     changes += [
         (cls, MERGED_ATTRIBUTE, MERGED),
+        (cls, UNNAMED_METHOD, refuse_unnamed),
         (cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
     ]
     _apply(cls, changes)
@@ -173,6 +176,8 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
         function.__module__, function.__name__ = cls.__module__, name
         function.__qualname__ = f"{cls.__qualname__}.{name}"
         setattr(function, IDENTITY_OF, method.identity)
+        # Runtime type checkers that decorate whole classes leave alone what has this mark.
+        function.__no_type_check__ = True
     # A base's body may be handed what this class has merged, and then asks about a conflict.
     for level in merged_methods_of(cls):
         if level.name == method.name:
