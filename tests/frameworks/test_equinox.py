@@ -5,6 +5,7 @@ import copy
 import types
 from typing import Any
 
+import frameworks
 import pytest
 
 from mergeparam import (
@@ -15,11 +16,9 @@ from mergeparam import (
     MissingParamError,
     Param,
     find_unset,
-    merge_param,
     mergeable,
     merged_params,
     merged_signature,
-    provide,
 )
 
 eqx = pytest.importorskip("equinox", reason="equinox is not installed")
@@ -60,12 +59,6 @@ def define(inject):
         return Dropout
 
     return define
-
-
-@pytest.fixture
-def dropout(define):
-    """Return the merged Dropout, for which both is an error."""
-    return define()
 
 
 @pytest.mark.parametrize("given", FLAGS)
@@ -144,107 +137,6 @@ def test_serialised(define, tmp_path):
     assert UNSET is read.inference
 
 
-@pytest.fixture
-def gated(inject):
-    """Return a merged module and the same by hand; the gate is a flag, the gain an array."""
-
-    @mergeable("gate", "gain")
-    class Merged(eqx.Module):
-        linear: eqx.nn.Linear
-        gate: Any = None
-        gain: Any = None
-
-        def __call__(self, x, gate=MERGED, gain=MERGED):
-            return jax.vmap(self.linear)(x) * gain if gate else x
-
-    class ByHand(eqx.Module):
-        linear: eqx.nn.Linear
-        gate: Any = None
-        gain: Any = None
-
-        def __call__(self, x, gate=None, gain=None):
-            gate = merge_param("gate", self.gate, gate)
-            gain = merge_param("gain", self.gain, gain)
-            return jax.vmap(self.linear)(x) * gain if gate else x
-
-    return Merged, ByHand
-
-
-def ensemble(run):
-    """Return `run` mapped over a pair of modules that are stacked into one."""
-
-    def mapped(layer, x):
-        arrays, rest = eqx.partition(layer, eqx.is_array)
-        pair = eqx.combine(jax.tree.map(lambda leaf: jnp.stack([leaf, -leaf]), arrays), rest)
-        return eqx.filter_vmap(run, in_axes=(eqx.if_array(0), None))(pair, x)
-
-    return mapped
-
-
-TRANSFORMATIONS = {
-    "nothing": lambda run: run,
-    "filter_jit": eqx.filter_jit,
-    "filter_grad": lambda run: eqx.filter_grad(lambda layer, x: run(layer, x).sum()),
-    "jit of filter_value_and_grad": lambda run: eqx.filter_jit(
-        eqx.filter_value_and_grad(lambda layer, x: run(layer, x).sum())
-    ),
-    "filter_vmap": ensemble,
-    "filter_checkpoint": lambda run: eqx.filter_grad(
-        lambda layer, x: eqx.filter_checkpoint(run)(layer, x).sum()
-    ),
-    "filter_closure_convert": lambda run: (
-        lambda layer, x: eqx.filter_closure_convert(run, layer, x)(layer, x)
-    ),
-}
-SIDES = {
-    "attribute": ({"gate": True, "gain": jnp.array(2.0)}, {}),
-    "call": ({}, {"gate": True, "gain": jnp.array(2.0)}),
-    "one of each": ({"gate": True}, {"gain": 2.0}),
-}
-
-
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_same_as_by_hand(gated, x, key, name, side):
-    """Values, gradients and jaxprs are those of the merge by hand."""
-    held, given = SIDES[side]
-    transformed = TRANSFORMATIONS[name](lambda layer, x: layer(x, **given))
-
-    def observe(cls):
-        arrays, rest = eqx.partition(cls(eqx.nn.Linear(4, 4, key=key), **held), eqx.is_array)
-        run = lambda arrays, x: jax.tree.leaves(
-            eqx.filter(transformed(eqx.combine(arrays, rest), x), eqx.is_array)
-        )
-        return run(arrays, x), str(jax.make_jaxpr(run)(arrays, x))
-
-    (actual, jaxpr), (expected, jaxpr_by_hand) = map(observe, gated)
-
-    assert len(expected) == len(actual) > 0
-    assert all(map(jnp.array_equal, expected, actual))
-    assert jaxpr_by_hand == jaxpr
-
-
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_errors_come_out(gated, x, key, name):
-    """Neither and both are the same errors as without a transformation."""
-    merged, _ = gated
-    linear = eqx.nn.Linear(4, 4, key=key)
-
-    with pytest.raises(MissingParamError, match=r"Merged\(\.\.\., gain=\.\.\.\)"):
-        TRANSFORMATIONS[name](lambda layer, x: layer(x))(merged(linear, gate=True), x)
-    with pytest.raises(ConflictingParamError):
-        TRANSFORMATIONS[name](lambda layer, x: layer(x, gate=True))(merged(linear, True, 2.0), x)
-
-
-def test_provided_values_are_part_of_the_trace(dropout, x):
-    """What is provided to a jitted module holds for that call, not for the next."""
-    call = eqx.filter_jit(dropout(0.5))
-    with provide(inference=True):
-        assert jnp.array_equal(x, call(x))
-    with pytest.raises(MissingParamError):
-        call(x)
-
-
 def test_bound_methods_are_pytrees(inject, x):
     """Equinox binds a merged method as it binds any other."""
 
@@ -267,44 +159,30 @@ def test_bound_methods_are_pytrees(inject, x):
         eqx.filter_jit(Layer(1.0).encode)(x)
 
 
-METHOD_TRANSFORMATIONS = {
-    "filter_jit": eqx.filter_jit,
-    "filter_checkpoint": eqx.filter_checkpoint,
-    "jit": lambda method: jax.jit(method, static_argnames="inference"),
-    "named_scope": jax.named_scope("encode"),
-}
-
-
-@pytest.mark.parametrize("method", ["__call__", "encode"])
-@pytest.mark.parametrize("name", METHOD_TRANSFORMATIONS)
-def test_methods_that_are_transformed_in_the_class(inject, x, name, method):
+@pytest.mark.parametrize("name", frameworks.Equinox().decorators)
+def test_other_methods_that_are_transformed_in_the_class(inject, x, name):
     """The merge is inside the transformation, which keeps its kind."""
 
     class Layer(eqx.Module):
         weight: jax.Array
-        inference: Any = eqx.field(default=None, static=True)
+        flag: Any = eqx.field(default=None, static=True)
 
-        @METHOD_TRANSFORMATIONS[name]
-        def __call__(self, x, inference=MERGED):
-            return x if inference else x * self.weight
+        @frameworks.Equinox().decorators[name]
+        def encode(self, x, flag=MERGED):
+            return x if flag else x * self.weight
 
-        @METHOD_TRANSFORMATIONS[name]
-        def encode(self, x, inference=MERGED):
-            return x if inference else x * self.weight
-
-    kind = type(vars(Layer)[method])
-    mergeable("inference", method=method)(Layer)
+    kind = type(vars(Layer)["encode"])
+    mergeable("flag", method="encode")(Layer)
     weight = jnp.array(2.0)
-    call = lambda layer, *args, **given: getattr(layer, method)(*args, **given)
 
-    assert kind is type(vars(Layer)[method])
-    assert jnp.array_equal(x, call(Layer(weight, True), x))
-    assert jnp.array_equal(2 * x, call(Layer(weight), x, False))
-    assert jnp.array_equal(2 * x, call(Layer(weight), x, inference=False))
+    assert kind is type(vars(Layer)["encode"])
+    assert jnp.array_equal(x, Layer(weight, True).encode(x))
+    assert jnp.array_equal(2 * x, Layer(weight).encode(x, False))
+    assert jnp.array_equal(2 * x, Layer(weight).encode(x, flag=False))
     with pytest.raises(MissingParamError):
-        call(Layer(weight), x)
+        Layer(weight).encode(x)
     with pytest.raises(ConflictingParamError):
-        call(Layer(weight, True), x, True)
+        Layer(weight, True).encode(x, True)
 
 
 def test_a_transformation_that_hides_the_method(inject):
@@ -415,9 +293,9 @@ def test_annotated_by_jaxtyping(inject, x):
     assert jnp.array_equal(x * x, Layer()(x, mask=x))
 
 
-def test_shown_as_before(dropout):
+def test_shown_as_before(define):
     """Equinox shows the module by its fields, and the class carries its specification."""
-    layer = dropout(0.5, inference=True)
+    layer = define()(0.5, inference=True)
 
     assert repr(layer).endswith("Dropout(p=0.5, inference=True)")
     assert {"p", "inference"} == set(vars(layer))

@@ -1,21 +1,14 @@
 """Haiku: modules whose metaclass wraps their methods, inside of pure functions."""
 
-import abc
 import dataclasses
 
 import pytest
 
 from mergeparam import (
     MERGED,
-    UNSET,
-    ConflictingParamError,
     MissingParamError,
-    Param,
-    find_unset,
     merge_param,
     mergeable,
-    merged_signature,
-    provide,
 )
 
 hk = pytest.importorskip("haiku", reason="dm-haiku is not installed")
@@ -60,113 +53,6 @@ def layers(inject):
             return hk.dropout(hk.next_rng_key(), 0.5, x) if is_training else x
 
     return Merged, ByHand
-
-
-def in_a_method(run):
-    """Return a function that runs the layer in a method of another module."""
-
-    class Outer(hk.Module):
-        def encode(self, x):
-            return run(x)
-
-    return lambda x: Outer().encode(x)
-
-
-def over_rows(run):
-    """Return a function that runs one layer on each row in turn."""
-    return lambda x: run(x) if hk.running_init() else hk.map(run, x)
-
-
-def vectorised(run):
-    """Return a function that runs one layer on each row, with random numbers for each."""
-    return lambda x: hk.vmap(run, split_rng=not hk.running_init())(x)
-
-
-def on_condition(run):
-    """Return a function that runs the layer where its argument is positive."""
-    return lambda x: run(x) if hk.running_init() else hk.cond(x.sum() > 0, run, jnp.negative, x)
-
-
-TRANSFORMATIONS = {
-    "nothing": lambda run: run,
-    "remat": hk.remat,
-    "grad": lambda run: hk.grad(lambda x: run(x).sum()),
-    "vmap": vectorised,
-    "map": over_rows,
-    "cond": on_condition,
-    "layer_stack": hk.experimental.layer_stack(3),
-    "a method of another module": in_a_method,
-}
-SIDES = {
-    "attribute": ([True], {}),
-    "call": ([], {"is_training": True}),
-    "evaluation": ([False], {}),
-}
-
-
-def pure(name, cls, held, given):
-    """Return the pure functions of a layer under a transformation."""
-    return hk.transform(lambda x: TRANSFORMATIONS[name](lambda x: cls(*held)(x, **given))(x))
-
-
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_same_as_by_hand(layers, x, key, name, side):
-    """Parameters and jaxprs, of gradients too, are those of the merge by hand."""
-
-    def observe(cls):
-        init, apply = pure(name, cls, *SIDES[side])
-        jaxpr, params = jax.make_jaxpr(init, return_shape=True)(key, x)
-        gradient = jax.value_and_grad(lambda *args: apply(*args).sum())
-        return params, str(jaxpr), str(jax.make_jaxpr(gradient)(params, key, x))
-
-    actual, expected = map(observe, layers)
-
-    assert expected == actual
-
-
-@pytest.mark.parametrize("side", SIDES)
-def test_values_as_by_hand(layers, x, key, side):
-    """The numbers, too, are those of the merge by hand."""
-
-    def observe(cls):
-        init, apply = pure("nothing", cls, *SIDES[side])
-        params = init(key, x)
-        return jax.tree.leaves((params, apply(params, key, x)))
-
-    actual, expected = map(observe, layers)
-
-    assert 3 == len(expected) == len(actual)
-    assert all(map(jnp.array_equal, expected, actual))
-
-
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_errors_come_out(layers, x, key, name):
-    """Neither and both are the same errors as without a transformation."""
-    merged, _ = layers
-
-    with pytest.raises(MissingParamError, match=r"Merged\(\.\.\., is_training=\.\.\.\)"):
-        pure(name, merged, [], {}).init(key, x)
-    with pytest.raises(ConflictingParamError):
-        pure(name, merged, [True], {"is_training": True}).init(key, x)
-
-
-def test_provided_values_are_part_of_the_trace(layers, x, key):
-    """What is provided to a jitted function holds for that call, not for the next."""
-    merged, _ = layers
-    init, apply = hk.transform(lambda x: merged()(x))
-    with provide(is_training=False):
-        params = init(key, x)
-    call = jax.jit(apply)
-    with provide(is_training=False):
-        evaluated = call(params, key, x)
-    with provide(is_training=True):
-        trained = call(params, key, x)
-
-    assert not (evaluated == 0.0).any()
-    assert (trained == 0.0).any()
-    with pytest.raises(MissingParamError):
-        call(params, key, x)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -333,65 +219,6 @@ def test_dataclass(inject, x, key):
     first, second = apply(init(key, x), None, x)
 
     assert ((2, 3), (2, 4)) == (first.shape, second.shape)
-
-
-def test_subclasses_forward(layers, x, key):
-    """A merged subclass hands its value on to the merged base, through Haiku's wrappers."""
-    merged, _ = layers
-
-    @mergeable("is_training")
-    class Twice(merged, abc.ABC):
-        def __call__(self, x, is_training=MERGED):
-            return 2 * super().__call__(x, is_training=is_training)
-
-    init, apply = hk.transform(lambda x: (Twice(False)(x), Twice()(x, False), merged(False)(x)))
-    by_attribute, by_call, once = apply(init(key, x), None, x)
-
-    assert (by_attribute.shape, by_call.shape) == (once.shape, once.shape)
-    with pytest.raises(ConflictingParamError):
-        hk.transform(lambda x: Twice(False)(x, False)).init(key, x)
-    with pytest.raises(MissingParamError):
-        hk.transform(lambda x: Twice()(x)).init(key, x)
-
-
-def test_unset_where_none_is_a_value(inject, x, key):
-    """`UNSET` is told from `None`."""
-
-    @mergeable(Param("mask", unset=UNSET))
-    class Layer(hk.Module):
-        def __init__(self, mask=UNSET):
-            super().__init__()
-            self.mask = mask
-
-        def __call__(self, x, *, mask=MERGED):
-            return x if mask is None else x * mask
-
-    def run(x):
-        return Layer(None)(x), Layer()(x, mask=None), Layer(2.0)(x), Layer()(x, mask=3.0)
-
-    for expected, actual in zip([1, 1, 2, 3], hk.testing.transform_and_run(run)(x), strict=True):
-        assert jnp.array_equal(expected * x, actual)
-    with pytest.raises(MissingParamError):
-        hk.testing.transform_and_run(lambda x: Layer()(x))(x)
-
-
-def test_introspection(layers, x):
-    """Inside of a transformed function, a model tells what it still needs."""
-    merged, _ = layers
-
-    def run(x):
-        class Model(hk.Module):
-            def __init__(self):
-                super().__init__()
-                self.layers = [merged(True), merged()]
-
-        model = Model()
-        assert [".layers[1]"] == [path for path, _, _ in find_unset(model)]
-        assert "(x)" == str(merged_signature(model.layers[0]))
-        assert "(x, is_training)" == str(merged_signature(model.layers[1]))
-        return x
-
-    hk.testing.transform_and_run(run)(x)
 
 
 def test_tabulated(layers, x):

@@ -12,9 +12,7 @@ from mergeparam import (
     MissingParamError,
     Param,
     find_unset,
-    merge_param,
     mergeable,
-    provide,
     unset_params,
 )
 
@@ -283,108 +281,6 @@ def test_jit_follows_the_mode(inject, x):
     assert [True, False] == traced
 
 
-def test_errors_come_out_of_jit(model, x):
-    """Neither and both are the same errors as without it."""
-    call = nnx.jit(lambda model, x: model(x))
-    with pytest.raises(MissingParamError, match=r"Dropout\(\.\.\., deterministic=\.\.\.\)"):
-        call(model, x)
-    model.eval()
-    with pytest.raises(ConflictingParamError):
-        nnx.jit(lambda model, x: model(x, deterministic=True))(model, x)
-
-    assert (2, 4) == call(model, x).shape
-
-
-def test_provided_values_are_part_of_the_trace(model, x):
-    """What is provided to a jitted model holds for that call, not for the next."""
-    call = nnx.jit(lambda model, x: model(x))
-    expected = model(x, deterministic=True)
-    with provide(deterministic=True):
-        assert jnp.array_equal(expected, call(model, x))
-    with pytest.raises(MissingParamError):
-        call(model, x)
-    with provide(deterministic=False):
-        assert not jnp.array_equal(expected, call(model, x))
-
-
-@pytest.fixture
-def gated(inject):
-    """Return a merged module and the same by hand; the gate is a flag, the gain an array."""
-
-    @mergeable("gate", "gain")
-    class Merged(nnx.Module):
-        def __init__(self, rngs, *, gate=None, gain=None):
-            self.linear = nnx.Linear(4, 4, rngs=rngs)
-            self.gate = gate
-            self.gain = nnx.data(gain)
-
-        def __call__(self, x, gate=MERGED, gain=MERGED):
-            return self.linear(x) * gain if gate else x
-
-    class ByHand(nnx.Module):
-        def __init__(self, rngs, *, gate=None, gain=None):
-            self.linear = nnx.Linear(4, 4, rngs=rngs)
-            self.gate = gate
-            self.gain = nnx.data(gain)
-
-        def __call__(self, x, gate=None, gain=None):
-            gate = merge_param("gate", self.gate, gate)
-            gain = merge_param("gain", self.gain, gain)
-            return self.linear(x) * gain if gate else x
-
-    return Merged, ByHand
-
-
-def stacked(run):
-    """Return `run` scanned over a stack of three copies of a layer."""
-
-    def scanned(layer, x):
-        graph, state = nnx.split(layer)
-        stack = nnx.merge(graph, jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), state))
-        layers = nnx.scan(
-            lambda x, layer: run(layer, x), in_axes=(nnx.Carry, 0), out_axes=nnx.Carry
-        )
-        return layers(x, stack)
-
-    return scanned
-
-
-TRANSFORMATIONS = {
-    "nothing": lambda run: run,
-    "jit": nnx.jit,
-    "grad": lambda run: nnx.grad(lambda layer, x: run(layer, x).sum(), argnums=(0, 1)),
-    "vmap": lambda run: nnx.vmap(run, in_axes=(None, 0)),
-    "remat": lambda run: nnx.grad(lambda layer, x: nnx.remat(run)(layer, x).sum()),
-    "scan": stacked,
-    "cond": lambda run: lambda layer, x: nnx.cond(x.sum() > 0, run, run, layer, x),
-}
-SIDES = {
-    "attribute": ({"gate": True, "gain": 2.0}, {}),
-    "call": ({}, {"gate": True, "gain": 2.0}),
-    "one of each": ({"gate": True}, {"gain": 2.0}),
-    "variable": ({"gate": True, "gain": nnx.Param(jnp.array(2.0))}, {}),
-}
-
-
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_same_as_by_hand(gated, x, name, side):
-    """Values, gradients and jaxprs are those of the merge by hand."""
-    held, given = SIDES[side]
-    transformed = TRANSFORMATIONS[name](lambda layer, x: layer(x, **given))
-
-    def observe(cls):
-        graph, state = nnx.split(cls(nnx.Rngs(0), **copy.deepcopy(held)))
-        run = lambda state, x: jax.tree.leaves(transformed(nnx.merge(graph, state), x))
-        return run(state, x), str(jax.make_jaxpr(run)(state, x))
-
-    (actual, jaxpr), (expected, jaxpr_by_hand) = map(observe, gated)
-
-    assert len(expected) == len(actual) > 0
-    assert all(map(jnp.array_equal, expected, actual))
-    assert jaxpr_by_hand == jaxpr
-
-
 def test_a_stack_made_by_vmap(dropout, x):
     """Layers made by `vmap` hold the flag once, and `scan` hands it to each of them."""
 
@@ -405,36 +301,6 @@ def test_a_stack_made_by_vmap(dropout, x):
 
     assert jnp.array_equal(x, evaluated)
     assert (run(x, layers) == 0.0).any()
-
-
-METHOD_TRANSFORMATIONS = {
-    "jit": lambda method: nnx.jit(method, static_argnames="flag"),
-    "remat": lambda method: nnx.remat(method, static_argnums=2),
-    "vmap": lambda method: nnx.vmap(method, in_axes=(None, 0, None)),
-}
-
-
-@pytest.mark.parametrize("name", METHOD_TRANSFORMATIONS)
-def test_methods_that_are_transformed_in_the_class(inject, x, name):
-    """The merge is inside the transformation, where the body is."""
-
-    @mergeable("flag", method="encode")
-    class Layer(nnx.Module):
-        def __init__(self, flag=None):
-            self.flag = flag
-            self.weight = nnx.Param(jnp.ones(4))
-
-        @METHOD_TRANSFORMATIONS[name]
-        def encode(self, x, flag=MERGED):
-            return x * self.weight if flag else -x
-
-    assert jnp.array_equal(x, Layer(True).encode(x))
-    assert jnp.array_equal(x, Layer().encode(x, True))
-    assert jnp.array_equal(-x, Layer().encode(x, flag=False))
-    with pytest.raises(MissingParamError):
-        Layer().encode(x)
-    with pytest.raises(ConflictingParamError):
-        Layer(True).encode(x, True)
 
 
 def test_a_static_flag_stays_static_in_a_jitted_method(inject, x):
@@ -469,22 +335,6 @@ def test_keyword_only_flags_under_transformations_by_position(dropout, x):
 
     with pytest.raises(TypeError, match="keyword arguments could not be resolved"):
         Layer(True)(x)
-
-
-def test_a_subclass_forwards(dropout, x):
-    """A merged subclass hands its value on to the merged base."""
-
-    @mergeable("deterministic")
-    class Twice(dropout):
-        def __call__(self, x, *, deterministic: bool = MERGED):
-            return 2 * super().__call__(x, deterministic=deterministic)
-
-    layer = Twice(0.5)
-    assert jnp.array_equal(2 * x, layer(x, deterministic=True))
-    layer.eval()
-    assert jnp.array_equal(2 * x, layer(x))
-    with pytest.raises(ConflictingParamError):
-        layer(x, deterministic=True)
 
 
 def test_pytree_dataclass(inject, x):
