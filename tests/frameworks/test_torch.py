@@ -221,7 +221,7 @@ def test_symbolic_trace(scale):
     child = torch.fx.symbolic_trace(nn.Sequential(scale(False, THREE), scale(True, THREE)))
 
     assert [3.0, 6.0] == child(X).tolist() == trace(False, gain=None, quiet=None)(X).tolist()
-    assert [1.0, 2.0] == trace(None, gain=None, quiet=True)(X, None, quiet=True).tolist()
+    assert [1.0, 2.0] == trace(None, gain=None, quiet=True)(X, None, True).tolist()
     with pytest.raises(ConflictingParamError, match=r"Proxy\(quiet\)"):
         trace(False, gain=None)
 
