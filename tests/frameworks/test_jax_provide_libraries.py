@@ -7,6 +7,10 @@ import pytest
 from mergeparam import MERGED, ConflictingParamError, MissingParamError, mergeable, provide
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
+linen = pytest.importorskip("flax.linen", reason="flax is not installed")
+nnx = pytest.importorskip("flax.nnx", reason="flax is not installed")
+eqx = pytest.importorskip("equinox", reason="equinox is not installed")
+hk = pytest.importorskip("haiku", reason="dm-haiku is not installed")
 jnp = jax.numpy
 X = jnp.float32(3.0)
 
@@ -37,44 +41,66 @@ def check_providing(make, run):
         run(make(2.0), X, gain=5.0)
 
 
-# Flax Linen.
+def multiply(layer, x, gain):
+    return x * gain
 
 
-@pytest.fixture
-def linen():
-    """Return Flax Linen."""
-    return pytest.importorskip("flax.linen", reason="flax is not installed")
+def linen_layer(body=multiply, **options):
+    """Return a module of Linen that merges its gain."""
 
-
-@pytest.fixture
-def linen_scale(linen, inject):
-    """Return a Linen module that multiplies by what is merged."""
-
-    @mergeable("gain")
-    class Scale(linen.Module):
+    @mergeable("gain", **options)
+    class Layer(linen.Module):
         gain: Any = None
 
         @linen.compact
         def __call__(self, x, gain=MERGED):
-            return x * gain
+            return body(self, x, gain)
 
-    return Scale
+    return Layer
+
+
+def layer(base, body=multiply, **options):
+    """Return one of NNX or of Haiku."""
+
+    @mergeable("gain", **options)
+    class Layer(base):
+        def __init__(self, gain=None):
+            super().__init__()
+            self.gain = gain
+
+        def __call__(self, x, gain=MERGED):
+            return body(self, x, gain)
+
+    return Layer
+
+
+def eqx_layer(body=multiply, **options):
+    """Return one of Equinox."""
+
+    @mergeable("gain", **options)
+    class Layer(eqx.Module):
+        gain: Any = None
+
+        def __call__(self, x, *, gain=MERGED):
+            return body(self, x, gain)
+
+    return Layer
 
 
 LIFTS = {
-    "none": lambda linen, scale: scale,
-    "jit": lambda linen, scale: linen.jit(scale),
-    "remat": lambda linen, scale: linen.remat(scale),
-    "jit of remat": lambda linen, scale: linen.jit(linen.remat(scale)),
-    "map_variables": lambda linen, scale: linen.map_variables(scale, "params"),
+    "none": lambda scale: scale,
+    "jit": linen.jit,
+    "remat": linen.remat,
+    "jit of remat": lambda scale: linen.jit(linen.remat(scale)),
+    "map_variables": lambda scale: linen.map_variables(scale, "params"),
 }
 
 
 @pytest.mark.parametrize("lift", LIFTS.values(), ids=LIFTS)
 @pytest.mark.parametrize("wrap", [jax.jit, lambda call: call], ids=["jitted", "not jitted"])
-def test_linen(linen, linen_scale, lift, wrap):
+def test_linen(inject, lift, wrap):
     """A module made in `setup` or in a compact method, lifted or not."""
-    lifted = lift(linen, linen_scale)
+    lifted = lift(linen_layer())
 
     class SetUp(linen.Module):
         def setup(self):
@@ -92,67 +118,25 @@ def test_linen(linen, linen_scale, lift, wrap):
         check(wrap(lambda x, model=model: model.apply({}, x)))
 
 
-def test_linen_vmap_and_scan(linen, linen_scale):
+def test_linen_vmap_and_scan(inject):
     """Lifted loops trace their bodies anew."""
+    scale = linen_layer()
 
     class Step(linen.Module):
         @linen.compact
         def __call__(self, carry, _):
-            return linen_scale()(carry), None
+            return scale()(carry), None
 
-    scan = linen.scan(Step, length=1)()
-    vmap = linen.vmap(linen_scale)()
+    scan, vmap = linen.scan(Step, length=1)(), linen.vmap(scale)()
 
     check(jax.jit(lambda x: scan.apply({}, x, None)[0]))
     check(lambda x: scan.apply({}, x, None)[0])
     check(jax.jit(lambda x: vmap.apply({}, x[None])[0]))
 
 
-def test_linen_providing(linen, linen_scale):
-    """`provide=True` on a compact method, inside and outside of `nn.jit`."""
-
-    @mergeable("gain", provide=True)
-    class Model(linen.Module):
-        gain: Any = None
-
-        @linen.compact
-        def __call__(self, x, gain=MERGED):
-            return linen.jit(linen_scale)()(x)
-
-    def run(model, x, **values):
-        return model.apply({}, x, **values)
-
-    check_providing(Model, run)
-    check_providing(linen.jit(Model, static_argnames="gain"), run)
-
-
-# Flax NNX.
-
-
-@pytest.fixture
-def nnx():
-    """Return Flax NNX."""
-    return pytest.importorskip("flax.nnx", reason="flax is not installed")
-
-
-@pytest.fixture
-def nnx_scale(nnx, inject):
-    """Return an NNX module that multiplies by what is merged."""
-
-    @mergeable("gain")
-    class Scale(nnx.Module):
-        def __init__(self, gain=None):
-            self.gain = gain
-
-        def __call__(self, x, *, gain=MERGED):
-            return x * gain
-
-    return Scale
-
-
-def test_nnx(nnx, nnx_scale):
+def test_nnx(inject):
     """The transformations of NNX."""
-    model = nnx_scale()
+    model = layer(nnx.Module)()
 
     def call(model, x):
         return model(x)
@@ -167,47 +151,9 @@ def test_nnx(nnx, nnx_scale):
     check(nnx.jit(lambda x: nnx.cond(x > 0, call, lambda _, x: x, model, x)))
 
 
-def test_nnx_providing(nnx, nnx_scale):
-    """`provide=True` on an NNX module."""
-
-    @mergeable("gain", provide=True)
-    class Model(nnx.Module):
-        def __init__(self, gain=None):
-            self.gain = gain
-            self.scale = nnx_scale()
-
-        def __call__(self, x, *, gain=MERGED):
-            return nnx.jit(lambda scale, x: scale(x))(self.scale, x)
-
-    check_providing(Model, lambda model, x, **values: model(x, **values))
-
-
-# Equinox.
-
-
-@pytest.fixture
-def eqx():
-    """Return Equinox."""
-    return pytest.importorskip("equinox", reason="equinox is not installed")
-
-
-@pytest.fixture
-def eqx_scale(eqx, inject):
-    """Return an Equinox module that multiplies by what is merged."""
-
-    @mergeable("gain")
-    class Scale(eqx.Module):
-        gain: Any = None
-
-        def __call__(self, x, *, gain=MERGED):
-            return x * gain
-
-    return Scale
-
-
-def test_equinox(eqx, eqx_scale):
+def test_equinox(inject):
     """The filtered transformations of Equinox."""
-    model = eqx_scale()
+    model = eqx_layer()()
 
     check(eqx.filter_jit(model))
     check(eqx.filter_jit(eqx.filter_checkpoint(model)))
@@ -218,52 +164,14 @@ def test_equinox(eqx, eqx_scale):
     check(eqx.filter_jit(lambda x: eqx.filter_make_jaxpr(model)(x) and model(x)))
 
 
-def test_equinox_providing(eqx, eqx_scale):
-    """`provide=True` on an Equinox module."""
-
-    @mergeable("gain", provide=True)
-    class Model(eqx.Module):
-        gain: Any = None
-        scale: Any = eqx_scale()
-
-        def __call__(self, x, *, gain=MERGED):
-            return eqx.filter_jit(self.scale)(x)
-
-    check_providing(Model, lambda model, x, **values: model(x, **values))
-
-
-# Haiku.
-
-
-@pytest.fixture
-def hk():
-    """Return Haiku."""
-    return pytest.importorskip("haiku", reason="dm-haiku is not installed")
-
-
-@pytest.fixture
-def hk_scale(hk, inject):
-    """Return a Haiku module that multiplies by what is merged."""
-
-    @mergeable("gain")
-    class Scale(hk.Module):
-        def __init__(self, gain=None, name=None):
-            super().__init__(name=name)
-            self.gain = gain
-
-        def __call__(self, x, *, gain=MERGED):
-            return x * gain
-
-    return Scale
-
-
-def test_haiku(hk, hk_scale):
+def test_haiku(inject):
     """Transformed functions, jitted, and Haiku's own transformations in them."""
+    scale = layer(hk.Module)
     functions = [
-        lambda x: hk_scale()(x),
-        lambda x: hk.remat(hk_scale())(x),
-        lambda x: hk.cond(x > 0, hk_scale(), lambda x: x, x),
-        lambda x: hk.scan(lambda c, _: (hk_scale()(c), None), x, None, length=1)[0],
+        lambda x: scale()(x),
+        lambda x: hk.remat(scale())(x),
+        lambda x: hk.cond(x > 0, scale(), lambda x: x, x),
+        lambda x: hk.scan(lambda c, _: (scale()(c), None), x, None, length=1)[0],
     ]
     for function in functions:
         transformed = hk.transform(function)
@@ -271,19 +179,30 @@ def test_haiku(hk, hk_scale):
             check(lambda x, apply=apply: apply({}, None, x))
 
 
-def test_haiku_providing(hk, hk_scale):
-    """`provide=True` on a Haiku module."""
+def test_providing(inject):
+    """`provide=True` on a layer of each library, around and inside of what is jitted."""
+    in_nnx, in_eqx, in_hk = layer(nnx.Module)(), eqx_layer()(), layer(hk.Module)
+    in_linen = linen.jit(linen_layer())
 
-    @mergeable("gain", provide=True)
-    class Model(hk.Module):
-        def __init__(self, gain=None):
-            super().__init__()
-            self.gain = gain
+    def providing(make, inner):
+        return make(lambda layer, x, gain: inner(x), provide=True)
 
-        def __call__(self, x, *, gain=MERGED):
-            return hk_scale()(x)
+    def apply(model, x, **values):
+        return model.apply({}, x, **values)
 
-    def run(make, x, **values):
+    def call(model, x, **values):
+        return model(x, **values)
+
+    def transform(make, x, **values):
         return jax.jit(hk.transform(lambda x: make()(x, **values)).apply)({}, None, x)
 
-    check_providing(lambda gain: lambda: Model(gain), run)
+    model = providing(linen_layer, lambda x: in_linen()(x))
+    check_providing(model, apply)
+    check_providing(linen.jit(model, static_argnames="gain"), apply)
+    run = nnx.jit(lambda layer, x: layer(x))
+    check_providing(
+        providing(lambda *how, **o: layer(nnx.Module, *how, **o), lambda x: run(in_nnx, x)), call
+    )
+    check_providing(providing(eqx_layer, eqx.filter_jit(in_eqx)), call)
+    model = providing(lambda *how, **o: layer(hk.Module, *how, **o), lambda x: in_hk()(x))
+    check_providing(lambda gain: lambda: model(gain), transform)
