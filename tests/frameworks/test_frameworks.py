@@ -10,6 +10,7 @@ import pytest
 from frameworks import X
 
 from mergeparam import (
+    MERGED,
     UNSET,
     ConflictingParamError,
     MergeError,
@@ -222,6 +223,18 @@ def test_provided(framework, layer):
             assert SET == framework.call(layer)
             assert NOT_SET == framework.call(layer, flag=False)
         assert "MissingParamError" == attempt(framework, layer)
+
+
+def test_providing_methods(framework, inject):
+    """`provide=True` gives the flag to what the body calls, from either place."""
+    inner = mergeable("flag")(frameworks.Plain().layer())()
+    cls = framework.layer(decorate=lambda _: lambda self, x, flag=MERGED: inner(x))
+    providing = mergeable("flag", method=framework.method, provide=True)(cls)
+
+    assert RIGHT == outcomes(framework, providing)
+    with provide(flag=True):
+        assert SET == framework.call(providing)
+        assert NOT_SET == framework.call(providing, flag=False)
 
 
 def test_strict_partial(framework, layer):

@@ -241,15 +241,45 @@ def test_nothing_is_reused_for_another_value(pair):
 def test_provided(pair, lift):
     """A provided value goes through every transformation, and no trace keeps it."""
     model = lift(pair[1])
-    variables = model(deterministic=True).init(KEYS, X)
-    run = jax.jit(lambda x: model().apply(variables, x, rngs=KEYS))
 
-    for flag in (True, False, True):
-        with provide(deterministic=flag):
-            expected = model(deterministic=flag).apply(variables, X, rngs=KEYS)
-            assert jnp.allclose(expected, run(X))
-    with pytest.raises(MissingParamError):
-        run(X)
+    class SetUp(nn.Module):
+        def setup(self):
+            self.layer = model()
+
+        def __call__(self, x):
+            return self.layer(x)
+
+    variables = model(deterministic=True).init(KEYS, X)
+    inside = {"params": {"layer": variables["params"]}}
+    runs = [
+        jax.jit(lambda x: model().apply(variables, x, rngs=KEYS)),
+        lambda x: model().apply(variables, x, rngs=KEYS),
+        lambda x: nn.jit(SetUp)().apply(inside, x, rngs=KEYS),
+    ]
+    expected = model(deterministic=True).apply(variables, X, rngs=KEYS)
+
+    for run in runs:
+        for flag in (True, False, True):
+            with provide(deterministic=flag):
+                assert flag == bool(jnp.allclose(expected, run(X)))
+        with pytest.raises(MissingParamError):
+            run(X)
+
+
+def test_provided_in_a_scan(steps):
+    """So it does where a loop is lifted."""
+
+    class Model(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.scan(steps[1], **SHARED)()(x, x[:, None])[1]
+
+    variables = {"params": {"ScanStep_0": steps[1](True).init(KEYS, X, X)["params"]}}
+    for run in (jax.jit(partial(Model().apply, variables)), partial(Model().apply, variables)):
+        with provide(deterministic=True):
+            expected = run(X)
+        with provide(deterministic=False):
+            assert jnp.array_equal(-expected, run(X))
 
 
 @lifts

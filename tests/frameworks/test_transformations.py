@@ -13,6 +13,7 @@ from mergeparam import (
     MissingParamError,
     merge_param,
     mergeable,
+    provide,
 )
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
@@ -284,22 +285,36 @@ CASES = [
 ]
 
 
+def define(library):
+    """Return a layer with the merge by hand, and decorated."""
+    merged = mergeable("gate", "gain")(library.define(MERGED, merged_already))
+    return library.define(None, merged_by_hand), merged
+
+
+def prepare(library, cls, name, held, given):
+    """Return a function that calls a transformed layer, and its arguments."""
+    transform = library.transformations[name]
+    return library.prepare(cls, getattr(transform, "__func__", transform), held, given)
+
+
+def compute(library, name, run, arguments):
+    """Return the numbers; step by step, Haiku takes seconds for most of its transformations."""
+    is_quick = library.__class__ is not Haiku or name == "nothing"
+    return jax.tree.leaves(run(*arguments)) if is_quick else []
+
+
 def observe(library, cls, name, held, given):
     """Return what a transformed layer computes, how, and in which form."""
-    transform = library.transformations[name]
-    run, arguments = library.prepare(cls, getattr(transform, "__func__", transform), held, given)
+    run, arguments = prepare(library, cls, name, held, given)
     jaxpr, form = jax.make_jaxpr(run, return_shape=True)(*arguments)
-    # Step by step, Haiku takes seconds for most of its transformations.
-    is_quick = library.__class__ is not Haiku or name == "nothing"
-    values = jax.tree.leaves(run(*arguments)) if is_quick else []
+    values = compute(library, name, run, arguments)
     return values, str(jaxpr), jax.tree_util.tree_leaves_with_path(form)
 
 
 @pytest.mark.parametrize(("library", "name"), CASES)
 def test_same_as_by_hand(library, name, inject):
     """Values, gradients and jaxprs are those of the merge by hand, from either side."""
-    by_hand = library.define(None, merged_by_hand)
-    merged = mergeable("gate", "gain")(library.define(MERGED, merged_already))
+    by_hand, merged = define(library)
 
     for held, given in library.sides.values():
         expected, *traced_by_hand = observe(library, by_hand, name, held, given)
@@ -312,9 +327,30 @@ def test_same_as_by_hand(library, name, inject):
 @pytest.mark.parametrize(("library", "name"), CASES)
 def test_errors_come_out(library, name, inject):
     """Neither and both are the same errors as without a transformation."""
-    merged = mergeable("gate", "gain")(library.define(MERGED, merged_already))
+    _, merged = define(library)
 
     with pytest.raises(MissingParamError, match=r"Layer\(\.\.\., gain=\.\.\.\)"):
         observe(library, merged, name, {"gate": True}, {})
     with pytest.raises(ConflictingParamError):
         observe(library, merged, name, {"gate": True, "gain": 2.0}, {"gate": True})
+
+
+@pytest.mark.parametrize(("library", "name"), CASES)
+def test_provided_values_are_part_of_the_trace(library, name, inject):
+    """What is provided holds for one call, not for the next, whatever was traced before."""
+    by_hand, merged = define(library)
+    run, arguments = prepare(library, merged, name, {"gate": True}, {})
+    jitted = jax.jit(run)
+
+    for gain in (2.0, 5.0, 2.0):
+        expected, same = prepare(library, by_hand, name, {"gate": True}, {"gain": gain})
+        values, jaxpr = (
+            compute(library, name, expected, same),
+            jax.jit(expected).trace(*same).jaxpr,
+        )
+        with provide(gain=gain):
+            assert str(jaxpr) == str(jitted.trace(*arguments).jaxpr)
+            assert all(map(jnp.array_equal, values, compute(library, name, run, arguments)))
+    for call in (run, jitted):
+        with pytest.raises(MissingParamError):
+            call(*arguments)
