@@ -441,7 +441,9 @@ def test_with_around_a_yield():
 
 # asyncio: the thread's key, and the contexts of tasks.
 
-refused = pytest.raises(MergeError, match="while JAX traces")
+
+def refused():
+    return pytest.raises(MergeError, match="while JAX traces")
 
 
 def tenfold():
@@ -534,7 +536,7 @@ def test_coroutine_that_opens_a_scope(opener):
     async def other(others):
         await others.wait()
         assert 30.0 == Tenfold()(3.0)
-        with refused:
+        with refused():
             call(3.0)
         assert 15.0 == plain(call, 5.0)
 
@@ -567,9 +569,9 @@ def test_async_context_manager_and_old_coroutine():
 
     async def drive():
         async with async_mode(gain=2.0):
-            with refused:
+            with refused():
                 call(3.0)
-        with refused:
+        with refused():
             await old_coroutine(lambda: call(3.0))
 
     asyncio.run(drive())
@@ -609,7 +611,7 @@ def test_scopes_and_tasks():
     async def outliving(closed):
         await closed.wait()
         assert 6.0 == Scale()(3.0)
-        with refused:
+        with refused():
             call(3.0)
 
     async def gather():
@@ -641,7 +643,7 @@ def test_scope_inside_one_of_another_context(opener):
 
     def inside():
         assert 15.0 == plain(call, 5.0, opener)
-        with refused:
+        with refused():
             jax.jit(lambda x: Tenfold()(x))(3.0)
 
     copied.run(inside)
@@ -685,11 +687,11 @@ def test_abandoned_coroutine(close):
     call = jax.jit(Tenfold())
     coroutine = hold(provide(gain=2.0))
     contextvars.copy_context().run(coroutine.send, None)
-    with refused:
+    with refused():
         call(3.0)
     close(coroutine.close)
     if close is in_thread:
-        with refused:
+        with refused():
             call(3.0)
     else:
         assert 30.0 == call(3.0)
@@ -724,7 +726,7 @@ def test_one_object_in_two_coroutines():
         first = asyncio.create_task(hold(shared, one, two))
         second = asyncio.create_task(hold(shared, two, end))
         await first
-        with refused:
+        with refused():
             call(3.0)
         end.set()
         await second
@@ -742,7 +744,7 @@ def test_one_object_in_coroutines_of_two_threads():
         pool.submit(other.send, None).result(timeout=60)
         context.run(mine.close)
         assert 30.0 == call(3.0)
-        with refused:
+        with refused():
             pool.submit(call, 3.0).result(timeout=60)
         pool.submit(other.close).result(timeout=60)
         assert 30.0 == pool.submit(call, 3.0).result(timeout=60)
