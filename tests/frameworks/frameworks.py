@@ -21,7 +21,7 @@ def same(target):
 class Plain:
     """No framework at all; the others differ from it where they have to."""
 
-    name, method = "plain", "__call__"
+    name, method, base = "plain", "__call__", object
     paths = "[{}]"
     """Where `model` holds its parts."""
 
@@ -34,8 +34,9 @@ class Plain:
     def layer(self, default=MERGED, unset=None, decorate=same):
         """Return a class that gives its input back if its flag is set, and else negates it."""
 
-        class Layer:
+        class Layer(self.base):
             def __init__(self, flag=unset):
+                super().__init__()
                 self.flag = flag
 
             @decorate
@@ -66,24 +67,18 @@ class Plain:
         return np.asarray(self.here(lambda: make()(X, *args, **kwargs))).tolist()
 
 
-class Linen(Plain):
-    """Flax Linen, whose layers are called through `apply`."""
+class Fields(Plain):
+    """What makes its layers from annotations, like a dataclass."""
 
-    name, paths = "linen", ".parts[{}]"
+    paths = ".parts[{}]"
 
-    def __init__(self):
-        self.nn = nn = pytest.importorskip("flax.linen", reason="flax is not installed")
-        self.copies = {
-            "clone": lambda layer: layer.clone(),
-            "copy of its own": lambda layer: layer.copy(),
-            "replace": dataclasses.replace,
-            "unbind": lambda layer: layer.bind({}).unbind()[0],
-        }
-        self.decorators = {"compact": nn.compact}
+    def field(self, default):
+        """Return what declares the flag."""
+        return default
 
     def layer(self, default=MERGED, unset=None, decorate=same):
-        class Layer(self.nn.Module):
-            flag: Any = unset
+        class Layer(self.base):
+            flag: Any = self.field(unset)
 
             @decorate
             def __call__(self, x, flag=default):
@@ -92,10 +87,27 @@ class Linen(Plain):
         return Layer
 
     def model(self, parts):
-        class Model(self.nn.Module):
+        class Model(self.base):
             parts: tuple
 
-        return Model(tuple(parts))
+        return Model(parts=tuple(parts))
+
+
+class Linen(Fields):
+    """Flax Linen, whose layers are called through `apply`."""
+
+    name = "linen"
+
+    def __init__(self):
+        self.nn = nn = pytest.importorskip("flax.linen", reason="flax is not installed")
+        self.base = nn.Module
+        self.copies = {
+            "clone": lambda layer: layer.clone(),
+            "copy of its own": lambda layer: layer.copy(),
+            "replace": dataclasses.replace,
+            "unbind": lambda layer: layer.bind({}).unbind()[0],
+        }
+        self.decorators = {"compact": nn.compact}
 
     def call(self, make, *args, **kwargs):
         return np.asarray(make().apply({}, X, *args, **kwargs)).tolist()
@@ -108,6 +120,7 @@ class NNX(Plain):
 
     def __init__(self):
         self.nnx = nnx = pytest.importorskip("flax.nnx", reason="flax is not installed")
+        self.base = nnx.Module
         self.copies = {
             "clone": nnx.clone,
             "split and merge": lambda layer: nnx.merge(*nnx.split(layer)),
@@ -118,17 +131,6 @@ class NNX(Plain):
             "vmap": partial(nnx.vmap, in_axes=(None, 0, None)),
         }
 
-    def layer(self, default=MERGED, unset=None, decorate=same):
-        class Layer(self.nnx.Module):
-            def __init__(self, flag=unset):
-                self.flag = flag
-
-            @decorate
-            def __call__(self, x, flag=default):
-                return x if flag else -x
-
-        return Layer
-
     def model(self, parts):
         class Model(self.nnx.Module):
             def __init__(self, nnx):
@@ -138,13 +140,14 @@ class NNX(Plain):
         return Model(self.nnx)
 
 
-class Equinox(Plain):
+class Equinox(Fields):
     """Equinox, whose layers are frozen pytrees."""
 
-    name, paths = "equinox", ".parts[{}]"
+    name = "equinox"
 
     def __init__(self):
         self.eqx = eqx = pytest.importorskip("equinox", reason="equinox is not installed")
+        self.base = eqx.Module
         jax = pytest.importorskip("jax")
         self.copies = {
             "jit": jax.jit(same),
@@ -158,23 +161,8 @@ class Equinox(Plain):
             "named_scope": jax.named_scope("layer"),
         }
 
-    def layer(self, default=MERGED, unset=None, decorate=same):
-        eqx = self.eqx
-
-        class Layer(eqx.Module):
-            flag: Any = eqx.field(default=unset, static=True)
-
-            @decorate
-            def __call__(self, x, flag=default):
-                return x if flag else -x
-
-        return Layer
-
-    def model(self, parts):
-        class Model(self.eqx.Module):
-            parts: tuple
-
-        return Model(tuple(parts))
+    def field(self, default):
+        return self.eqx.field(default=default, static=True)
 
 
 class Haiku(Plain):
@@ -184,18 +172,7 @@ class Haiku(Plain):
 
     def __init__(self):
         self.hk = pytest.importorskip("haiku", reason="dm-haiku is not installed")
-
-    def layer(self, default=MERGED, unset=None, decorate=same):
-        class Layer(self.hk.Module):
-            def __init__(self, flag=unset):
-                super().__init__()
-                self.flag = flag
-
-            @decorate
-            def __call__(self, x, flag=default):
-                return x if flag else -x
-
-        return Layer
+        self.base = self.hk.Module
 
     def model(self, parts):
         class Model(self.hk.Module):
@@ -289,35 +266,20 @@ class Keras(Plain):
         return self.keras.Sequential(parts)
 
 
-class Pydantic(Plain):
+class Pydantic(Fields):
     """pydantic, whose models are made by name."""
 
-    name, paths = "pydantic", ".parts[{}]"
+    name = "pydantic"
 
     def __init__(self):
         self.pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed")
+        self.base = self.pydantic.BaseModel
         self.copies = {
             "model_copy": lambda model: model.model_copy(deep=True),
             "model_validate": lambda model: type(model).model_validate(model.model_dump()),
             "model_construct": lambda model: model.model_construct(**model.model_dump()),
             "update": lambda model: type(model)().model_copy(update=model.model_dump()),
         }
-
-    def layer(self, default=MERGED, unset=None, decorate=same):
-        class Layer(self.pydantic.BaseModel):
-            flag: Any = unset
-
-            @decorate
-            def __call__(self, x, flag=default):
-                return x if flag else -x
-
-        return Layer
-
-    def model(self, parts):
-        class Model(self.pydantic.BaseModel):
-            parts: list
-
-        return Model(parts=parts)
 
 
 class Sklearn(Plain):

@@ -323,49 +323,33 @@ def test_transformations_of_strict_partial():
             transform(bound)(3.0, 2.0, deterministic=True)
 
 
-def test_strict_partial_is_traced_once():
-    """One bound function is traced once, two are traced twice."""
+def test_strict_partial_of_what_jax_makes():
+    """It is an argument of a decorator, and decorators with options are bound with it.
+
+    One bound function is traced once, two are traced twice.
+    """
     traces = []
 
-    def function(x, *, flag):
+    @strict_partial(jax.jit, static_argnames="flag")
+    def jitted(x, *, flag):
         traces.append(flag)
-        return x
-
-    one, other = strict_partial(function, flag=1), strict_partial(function, flag=2)
-    for bound in (one, other, one, other):
-        jax.jit(bound)(1.0)
-
-    assert [1, 2] == traces
-
-
-def test_strict_partial_of_decorators():
-    """It is an argument of a decorator, and decorators with options are bound with it."""
-
-    @strict_partial(jax.jit, static_argnames="deterministic")
-    def jitted(x, *, deterministic):
-        return x if deterministic else 2 * x
+        return x if flag else 2 * x
 
     @strict_partial(jax.custom_jvp, nondiff_argnums=())
     def custom(x):
         return 3 * x
 
     custom.defjvp(lambda x, t: (3 * x[0], 5 * t[0]))
+    bound = [strict_partial(jitted, flag=flag) for flag in (True, False)]
+    node = jax.tree_util.Partial(strict_partial(scale, deterministic=False), 3.0)
 
-    assert 1.0 == jitted(1.0, deterministic=True)
-    assert 2.0 == jitted(1.0, deterministic=False)
+    assert [1.0, 2.0] * 2 == [jax.jit(function)(1.0) for function in bound * 2]
+    assert [True, False] == traces
     assert (3.0, 5.0) == (custom(1.0), jax.grad(custom)(1.0))
-
-
-def test_strict_partial_in_a_pytree():
-    """JAX's own `Partial` takes it as it takes any function, and cannot overrule it."""
-    bound = strict_partial(scale, deterministic=False)
-    node = jax.tree_util.Partial(bound, 3.0)
-
     assert 6.0 == node(2.0) == jax.jit(lambda node: node(2.0))(node)
-    with pytest.raises(ConflictingParamError):
-        node(2.0, deterministic=True)
-    with pytest.raises(ConflictingParamError):
-        jax.tree_util.Partial(bound, 3.0, deterministic=True)(2.0)
+    for function in (node, jax.tree_util.Partial(node.func, 3.0, deterministic=True)):
+        with pytest.raises(ConflictingParamError):
+            function(2.0, deterministic=True)
 
 
 # When JAX is imported, and who registers `UNSET`.
