@@ -175,12 +175,13 @@ def test_equal_tensors(make):
 
 def test_errors(make):
     """Where graphs may break, the errors are mergeparam's own; exporting runs the code."""
-    scale, sentinel = make(), make(Param("gain", unset=UNSET))
+    scale = make()
 
     with pytest.raises(MissingParamError, match="'gain' is set in neither place"):
         broken(scale())(X)
-    with pytest.raises(MissingParamError):
-        broken(sentinel(UNSET))(X)
+    for unset in (UNSET, SENTINEL, ...):
+        with pytest.raises(MissingParamError):
+            broken(make(Param("gain", unset=unset))(unset))(X)
     with pytest.raises(ConflictingParamError, match="'gain' is set in both places"):
         broken(scale(2.0))(X, gain=2.0)
     with pytest.raises(MissingParamError):

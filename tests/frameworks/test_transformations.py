@@ -220,6 +220,9 @@ class Equinox:
         "filter_closure_convert": lambda run: (
             lambda layer, x: eqx.filter_closure_convert(run, layer, x)(layer, x)
         ),
+        "filter_make_jaxpr": lambda run: (
+            lambda layer, x: eqx.filter_make_jaxpr(run)(layer, x) and run(layer, x)
+        ),
     }
 
 
@@ -271,6 +274,13 @@ class Haiku:
         "map": lambda run: lambda x: run(x) if hk.running_init() else hk.map(run, x),
         "cond": lambda run: (
             lambda x: run(x) if hk.running_init() else hk.cond(x.sum() > 0, run, jnp.negative, x)
+        ),
+        "scan": lambda run: (
+            lambda x: (
+                run(x)
+                if hk.running_init()
+                else hk.scan(lambda c, _: (run(c), None), x, None, length=1)[0]
+            )
         ),
         "layer_stack": hk.experimental.layer_stack(3),
         "a method of another module": in_a_method,
