@@ -44,6 +44,23 @@ def summed(run):
     return lambda layer, x: run(layer, x).sum()
 
 
+def over_devices(run):
+    """Let every device of the machine take its part of the batch."""
+    mesh = jax.make_mesh((1,), ("batch",), (jax.sharding.AxisType.Auto,))
+    whole, rows = jax.P(), jax.P("batch")
+    return jax.shard_map(run, mesh=mesh, in_specs=(whole, rows), out_specs=rows)
+
+
+def over_objects(run):
+    """Map over a pair of objects that are stacked into one."""
+
+    def mapped(layer, x):
+        pair = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), layer)
+        return jax.vmap(run, in_axes=(0, None))(pair, x)
+
+    return mapped
+
+
 class PlainJax:
     """Pytrees, whose gain is a leaf."""
 
@@ -73,23 +90,6 @@ class PlainJax:
         weight = jnp.linspace(-1.0, 1.0, 16).reshape(4, 4)
         return transform(lambda layer, x: layer(x, **given)), (cls(weight, **held), X)
 
-    @staticmethod
-    def over_devices(run):
-        """Let every device of the machine take its part of the batch."""
-        mesh = jax.make_mesh((1,), ("batch",), (jax.sharding.AxisType.Auto,))
-        whole, rows = jax.P(), jax.P("batch")
-        return jax.shard_map(run, mesh=mesh, in_specs=(whole, rows), out_specs=rows)
-
-    @staticmethod
-    def over_objects(run):
-        """Map over a pair of objects that are stacked into one."""
-
-        def mapped(layer, x):
-            pair = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), layer)
-            return jax.vmap(run, in_axes=(0, None))(pair, x)
-
-        return mapped
-
     transformations = {  # noqa: RUF012 - tests only read it
         "nothing": lambda run: run,
         "jit": jax.jit,
@@ -114,6 +114,18 @@ class PlainJaxWithoutLeaves(PlainJax):
     """Pytrees, whose gain is metadata."""
 
     data, meta = ("weight",), ("gate", "gain")
+
+
+def stacked(run):
+    """Scan over a stack of three copies of a layer."""
+
+    def scanned(layer, x):
+        graph, state = nnx.split(layer)
+        stack = nnx.merge(graph, jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), state))
+        axes = {"in_axes": (nnx.Carry, 0), "out_axes": nnx.Carry}
+        return nnx.scan(lambda x, layer: run(layer, x), **axes)(x, stack)
+
+    return scanned
 
 
 class NNX:
@@ -142,18 +154,6 @@ class NNX:
         run = transform(lambda layer, x: layer(x, **given))
         return lambda state, x: run(nnx.merge(graph, state), x), (state, X)
 
-    @staticmethod
-    def stacked(run):
-        """Scan over a stack of three copies of a layer."""
-
-        def scanned(layer, x):
-            graph, state = nnx.split(layer)
-            stack = nnx.merge(graph, jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), state))
-            axes = {"in_axes": (nnx.Carry, 0), "out_axes": nnx.Carry}
-            return nnx.scan(lambda x, layer: run(layer, x), **axes)(x, stack)
-
-        return scanned
-
     transformations = {  # noqa: RUF012 - tests only read it
         "nothing": lambda run: run,
         "jit": nnx.jit,
@@ -163,6 +163,18 @@ class NNX:
         "scan": stacked,
         "cond": lambda run: lambda layer, x: nnx.cond(x.sum() > 0, run, run, layer, x),
     }
+
+
+def ensemble(run):
+    """Map over a pair of modules that are stacked into one."""
+
+    def mapped(layer, x):
+        arrays, rest = eqx.partition(layer, eqx.is_array)
+        pair = jax.tree.map(lambda leaf: jnp.stack([leaf, -leaf]), arrays)
+        axes = (eqx.if_array(0), None)
+        return eqx.filter_vmap(run, in_axes=axes)(eqx.combine(pair, rest), x)
+
+    return mapped
 
 
 class Equinox:
@@ -198,18 +210,6 @@ class Equinox:
 
         return call, (arrays, X)
 
-    @staticmethod
-    def ensemble(run):
-        """Map over a pair of modules that are stacked into one."""
-
-        def mapped(layer, x):
-            arrays, rest = eqx.partition(layer, eqx.is_array)
-            pair = jax.tree.map(lambda leaf: jnp.stack([leaf, -leaf]), arrays)
-            axes = (eqx.if_array(0), None)
-            return eqx.filter_vmap(run, in_axes=axes)(eqx.combine(pair, rest), x)
-
-        return mapped
-
     transformations = {  # noqa: RUF012 - tests only read it
         "nothing": lambda run: run,
         "filter_jit": eqx.filter_jit,
@@ -224,6 +224,16 @@ class Equinox:
             lambda layer, x: eqx.filter_make_jaxpr(run)(layer, x) and run(layer, x)
         ),
     }
+
+
+def in_a_method(run):
+    """Run the layer in a method of another module."""
+
+    class Outer(hk.Module):
+        def encode(self, x):
+            return run(x)
+
+    return lambda x: Outer().encode(x)
 
 
 class Haiku:
@@ -255,16 +265,6 @@ class Haiku:
             return params, jax.value_and_grad(lambda params: apply(params, key, x).sum())(params)
 
         return train, (KEY, X)
-
-    @staticmethod
-    def in_a_method(run):
-        """Run the layer in a method of another module."""
-
-        class Outer(hk.Module):
-            def encode(self, x):
-                return run(x)
-
-        return lambda x: Outer().encode(x)
 
     transformations = {  # noqa: RUF012 - tests only read it
         "nothing": lambda run: run,
@@ -303,8 +303,7 @@ def define(library):
 
 def prepare(library, cls, name, held, given):
     """Return a function that calls a transformed layer, and its arguments."""
-    transform = library.transformations[name]
-    return library.prepare(cls, getattr(transform, "__func__", transform), held, given)
+    return library.prepare(cls, library.transformations[name], held, given)
 
 
 def compute(library, name, run, arguments):
@@ -345,21 +344,24 @@ def test_errors_come_out(library, name, inject):
         observe(library, merged, name, {"gate": True, "gain": 2.0}, {"gate": True})
 
 
-@pytest.mark.parametrize(("library", "name"), CASES)
+@pytest.mark.parametrize(
+    ("library", "name"), [case for case in CASES if not isinstance(case.values[0], PlainJax)]
+)
 def test_provided_values_are_part_of_the_trace(library, name, inject):
     """What is provided holds for one call, not for the next, whatever was traced before."""
     by_hand, merged = define(library)
     run, arguments = prepare(library, merged, name, {"gate": True}, {})
     jitted = jax.jit(run)
+    expected = {}
+    for gain in (2.0, 5.0):
+        given, same = prepare(library, by_hand, name, {"gate": True}, {"gain": gain})
+        jaxpr = str(jax.jit(given).trace(*same).jaxpr)
+        expected[gain] = jaxpr, compute(library, name, given, same)
 
     for gain in (2.0, 5.0, 2.0):
-        expected, same = prepare(library, by_hand, name, {"gate": True}, {"gain": gain})
-        values, jaxpr = (
-            compute(library, name, expected, same),
-            jax.jit(expected).trace(*same).jaxpr,
-        )
+        jaxpr, values = expected[gain]
         with provide(gain=gain):
-            assert str(jaxpr) == str(jitted.trace(*arguments).jaxpr)
+            assert jaxpr == str(jitted.trace(*arguments).jaxpr)
             assert all(map(jnp.array_equal, values, compute(library, name, run, arguments)))
     for call in (run, jitted):
         with pytest.raises(MissingParamError):
