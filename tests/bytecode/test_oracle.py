@@ -1,7 +1,7 @@
 """The splicer and the PyPI package `bytecode`, which decodes everything, agree.
 
-The package gets the merge as the compiler makes it from source text, in a function that has the
-target's own parameters and cells; the splicer has to get there from its templates.
+The package gets the merge as the compiler makes it from the source that a wrapper begins with; the
+splicer has to get there from the source that methods of the same signature share.
 """
 
 import dis
@@ -13,13 +13,13 @@ import bytecode
 import pytest
 import sweep
 
+from sweep import MergeForm
+
 from mergeparam import UNSET, Param
-from mergeparam._parameters import read_parameters
-from mergeparam._prologue import make_merges, merge_source
-from mergeparam._splice import splice
+from mergeparam._inject.source import PrivateNames
+from mergeparam._spec import POLICIES
 
 JUMPS = {*dis.hasjrel, *dis.hasjabs}
-PLAIN_LOAD = "LOAD_FAST_BORROW" if "LOAD_FAST_BORROW" in dis.opmap else "LOAD_FAST"
 
 TARGETS = {
     "simple": """
@@ -200,7 +200,7 @@ TARGETS = {
     "uses the names of the merge": """
         def target(self, x, d=None):
             self.e = self.d = self.inner.d = self.d(self.e)
-            return self._mergeparam_both(None, "d", "e", True, x)
+            return self._mergeparam_missing_d(None, "identity", True), self._mergeparam_conflict_d
         """,
     "imports and globals": """
         def target(self, x, d=None):
@@ -241,21 +241,28 @@ TARGETS = {
 NEEDS_312 = {"annotations and defaults inside"}
 
 LONG_PATH = ".".join(f"part{i}" for i in range(140))
+GLOBAL = PrivateNames("", {"d": "_mergeparam_UNSET"})
+PARAMS = {
+    **{policy: Param("d", on_conflict=policy) for policy in POLICIES},
+    **{f"{policy}, UNSET": Param("d", unset=UNSET, on_conflict=policy) for policy in POLICIES},
+    "other literals": Param("d", unset=False, default=1),
+    "ellipsis": Param("d", unset=...),
+    "dotted": Param("d", attribute="inner.d"),
+    "dotted, pinned": Param("d", attribute="inner._d", on_conflict="use_attribute"),
+    "jumps over 255": Param("d", attribute=LONG_PATH),
+}
 MERGES = {
-    "raise": (Param("d"),),
-    "raise_if_different": (Param("d", on_conflict="raise_if_different"),),
-    "use_call": (Param("d", on_conflict="use_call"),),
-    "use_attribute": (Param("d", on_conflict="use_attribute"),),
-    "raise, UNSET": (Param("d", unset=UNSET),),
-    "raise_if_different, UNSET": (Param("d", unset=UNSET, on_conflict="raise_if_different"),),
-    "use_call, UNSET": (Param("d", unset=UNSET, on_conflict="use_call"),),
-    "use_attribute, UNSET": (Param("d", unset=UNSET, on_conflict="use_attribute"),),
-    "other literals": (Param("d", unset=False, default=1),),
-    "ellipsis": (Param("d", unset=...),),
-    "own object": (Param("d", unset="unset"),),
-    "dotted": (Param("d", attribute="inner.d"),),
-    "dotted, pinned": (Param("d", attribute="inner._d", on_conflict="use_attribute"),),
-    "jumps over 255": (Param("d", attribute=LONG_PATH),),
+    **{name: MergeForm("self", (param,)) for name, param in PARAMS.items()},
+    **{
+        f"{key}, global": MergeForm("self", (PARAMS[key],), GLOBAL)
+        for key in PARAMS
+        if "UN" in key
+    },
+    "names that a base has taken": MergeForm("self", (PARAMS["raise"],), PrivateNames("_2", {})),
+    "own object, names taken": MergeForm(
+        "self", (PARAMS["raise, UNSET"],), PrivateNames("_3", {})
+    ),
+    "behind a wrapper": MergeForm("self", (PARAMS["raise"],), may_receive_merged=frozenset({"d"})),
 }
 
 
@@ -318,10 +325,7 @@ def moved(item, location):
     """Return the item with another location; a label has none."""
     if isinstance(item, bytecode.Label):
         return item
-    # The compiler follows 64 locals, and has each load of others check that they are there. The
-    # templates have two locals, and parameters are always there.
-    name = PLAIN_LOAD if item.name == "LOAD_FAST_CHECK" else item.name
-    return bytecode.Instr(name, item.arg, location=location)
+    return bytecode.Instr(item.name, item.arg, location=location)
 
 
 def listing(code):
@@ -357,12 +361,11 @@ def handlers(code, indices):
     ]
 
 
-def assert_agreement(code, params):
+def assert_agreement(code, merge):
     """Compare the two results, part by part."""
-    merge = "C.target", read_parameters(code).positional[0], params
-    by_hand = sweep.compile_by_hand(code, merge_source(*merge))
+    by_hand = sweep.compile_by_hand(code, merge.source())
     expected = listing(with_the_package(code, by_hand))
-    actual = listing(splice(code, make_merges(code, *merge)))
+    actual = listing(merge.splice_into(code)[0])
 
     for expected_part, actual_part in zip(expected, actual, strict=True):
         assert expected_part == actual_part
@@ -387,31 +390,30 @@ def test_agreement_on_two_extended_args():
     assert_agreement(target_named("over 65535 constants"), MERGES["raise"])
 
 
-@pytest.mark.parametrize("merge", ["raise", "use_attribute", "raise, UNSET"])
-def test_agreement_on_several_parameters(merge):
-    """One merge behind the other, with the constants that they share."""
-    code = compile_target(
-        """
-        def target(self, a, b, /, c, *args, d, e=None, **kwargs):
-            return lambda: (a, c, d, args)
-        """
-    )
-    (param,) = MERGES[merge]
-    params = [Param(name, unset=param.unset, on_conflict=param.on_conflict) for name in "abcde"]
-    assert_agreement(code, tuple(params))
+MANY = [f"p{i}" for i in range(300)]
 
 
-def test_agreement_on_very_many_parameters():
-    """So many that the merge itself has more than 255 names, constants and locals."""
-    names = [f"p{i}" for i in range(300)]
-    code = compile_target(f"def target(self, {', '.join(names)}): return self\n")
-    assert_agreement(code, tuple(map(Param, names)))
+@pytest.mark.parametrize(
+    ("source", "receiver", "names"),
+    [
+        (
+            "def target(self, a, b, /, c, *args, d, e=None, **kw): return lambda: (a, c, d, args)",
+            "self",
+            "abcde",
+        ),
+        ("def target(module, d=None): return d, module", "module", "d"),
+        ("def target(*args, d=None): return d, args", "args[0]", "d"),
+        (f"def target(self, {', '.join(MANY)}): return self", "self", MANY),
+    ],
+    ids=["several", "another receiver", "receiver in args", "over 255 of everything"],
+)
+@pytest.mark.parametrize("kind", ["raise", "use_attribute", "raise, UNSET"])
+def test_agreement_on_other_parameters(source, receiver, names, kind):
+    """One merge behind the other, with the constants that they share; and other receivers."""
+    options = {"unset": PARAMS[kind].unset, "on_conflict": PARAMS[kind].on_conflict}
+    params = tuple(Param(name, **options) for name in names)
 
-
-def test_agreement_on_another_receiver():
-    """The receiver need not be called `self`."""
-    code = compile_target("def target(module, d=None): return d, module\n")
-    assert_agreement(code, MERGES["raise"])
+    assert_agreement(compile_target(source), MergeForm(receiver, params))
 
 
 @pytest.mark.parametrize(
