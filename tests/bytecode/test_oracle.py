@@ -12,7 +12,6 @@ import types
 import bytecode
 import pytest
 import sweep
-
 from sweep import MergeForm
 
 from mergeparam import UNSET, Param
