@@ -11,19 +11,16 @@ from mergeparam._declare.checks import Declaration, check_params, declare
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import finish_class, load_adapters, refuse_class
 from mergeparam._inject.install import Plan, install
-from mergeparam._inject.source import PrivateNames, choose_suffix, merge_source, share_unset
-from mergeparam._inject.splice import SpliceError, can_splice, extract_merge, splice
+from mergeparam._inject.source import PrivateNames, choose_suffix, share_unset
+from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
 from mergeparam._spec import MergedMethod, Param
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import CodeType, FrameType
-
-_VARIABLE = "MERGEPARAM_INJECT"
+    from types import FrameType
 
 C = TypeVar("C", bound=type[Any])
-Inject = Literal["auto", "inline", "wrap"]
 
 
 @overload
@@ -33,13 +30,13 @@ def mergeable(
     *params: str | Param,
     method: str | Iterable[str] = ...,
     provide: bool = ...,
-    inject: Inject = ...,
+    inject: Injection = ...,
 ) -> Callable[[C], C]: ...
 def mergeable(
     *params: Any,
     method: str | Iterable[str] = "__call__",
     provide: bool = False,
-    inject: Inject = "auto",
+    inject: Injection = "auto",
 ) -> Any:
     """Let parameters of a method be set at construction or at call time, but not both.
 
@@ -119,7 +116,7 @@ def _decorate(
         )
         raise MergeDefinitionError(msg)
     refuse_class(cls, _frame_of_the_class())
-    strategy = _choose_injection(inject)
+    strategy = choose_injection(inject)
 
     # Everything that can be wrong is found before anything is changed.
     declarations = declare(cls, params, methods)
@@ -135,7 +132,7 @@ def _decorate(
 
 def _plan(
     declaration: Declaration,
-    strategy: Inject,
+    strategy: Injection,
     provides: bool,  # noqa: FBT001 - as it comes from the decorator's arguments
     taken: set[str],
 ) -> Plan:
@@ -148,10 +145,10 @@ def _plan(
     unset_globals = share_unset(declaration) if is_own else {}
     names = PrivateNames(choose_suffix(declaration, taken), unset_globals)
 
-    spliced = None
-    if strategy != "wrap" and method.ownership != "opaque" and not provides:
+    code, size = None, 0
+    if strategy != "wrap" and not provides:
         try:
-            spliced = _spliced(declaration, names, identity)
+            code, size = splice_merge(declaration, names, identity)
         except SpliceError as error:
             if strategy == "inline":
                 msg = (
@@ -159,34 +156,18 @@ def _plan(
                     f"Write inject='auto', which falls back to a wrapper."
                 )
                 raise MergeDefinitionError(msg) from error
-    elif strategy == "inline" and not provides:
-        msg = (
-            f"{method.label} cannot be merged inline: its function is inside of something that "
-            f"must not change. Write inject='auto', which falls back to a wrapper."
-        )
-        raise MergeDefinitionError(msg)
-
-    if spliced is not None:
-        code, size = spliced
-    else:
+    injection: Literal["inline", "wrap"] = "inline"
+    if code is None:
         # Most programs never come here, and should not wait for what is needed here.
-        from mergeparam._inject.wrapper import check_provides, wrap  # noqa: PLC0415
+        from mergeparam._inject.wrapper import wrap  # noqa: PLC0415
 
-        if provides:
-            check_provides(declaration)
-        merge = merge_source(
-            method.receiver,
-            params,
-            names,
-            identity=identity,
-            may_receive_merged=declaration.may_receive_merged,
-        )
-        code, size = wrap(declaration, merge, names.suffix, identity=identity, provides=provides), 0
+        injection = "wrap"
+        code = wrap(declaration, names, identity, provides=provides)
     merged = MergedMethod(
         name=method.name,
         owner=method.cls.__qualname__,
         params=params,
-        injection="wrap" if spliced is None else "inline",
+        injection=injection,
         size=size,
         identity=identity,
         suffix=names.suffix,
@@ -194,40 +175,6 @@ def _plan(
         provides=provides,
     )
     return Plan(declaration, merged, names, code)
-
-
-def _spliced(
-    declaration: Declaration, names: PrivateNames, identity: int
-) -> tuple[CodeType, int]:
-    """Return the method's code with the merge in it, and the merge's size in bytes."""
-    method, params = declaration
-    code = method.function.__code__
-    # Written without what is special to this class, so that methods that look the same share it.
-    source = merge_source(
-        method.receiver,
-        params,
-        names._replace(suffix=""),
-        may_receive_merged=declaration.may_receive_merged,
-    )
-    cells = tuple([name for name in method.parameters.all if name in code.co_cellvars])
-    merge = extract_merge(source, method.parameters.as_signature(), cells)
-    return splice(code, merge, suffix=names.suffix, identity=identity)
-
-
-def _choose_injection(inject: str) -> Inject:
-    """Return what `inject=` asks for, else what `MERGEPARAM_INJECT` says."""
-    asked = inject if inject != "auto" else os.environ.get(_VARIABLE, "auto")
-    match asked:
-        case "auto":
-            return "auto" if can_splice() else "wrap"
-        case "inline" | "wrap":
-            return asked
-        case _:
-            msg = (
-                f"inject={shorten(asked)} names no injection. Write 'auto', 'inline' or 'wrap' "
-                f"(as @mergeable(..., inject=) or in the environment variable {_VARIABLE})."
-            )
-            raise MergeDefinitionError(msg)
 
 
 def _frame_of_the_class() -> FrameType:

@@ -75,12 +75,19 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     (x)
     """
     cls = _class_of(target)
-    signature = _without_receiver(read_signature(find_method(cls, method).found))
+    signature = read_signature(find_method(cls, method).found)
+    first, *others = signature.parameters.values()
+    if first.kind in POSITIONAL:  # self, which the call binds
+        signature = signature.replace(parameters=others)
     if _named_class(target) is not None:
         return signature
-    params = {param.name: param for param in merged_params(cls, method)}
-    gone = {name for name, param in params.items() if _raises_if_given(target, param)}
-    required = {name for name, param in params.items() if _is_needed(target, param)}
+    gone, required = set(), set()
+    for param in merged_params(cls, method):
+        is_set = _attribute(target, param) is not param.unset
+        if is_set and param.on_conflict in _GIVING_IT_RAISES:
+            gone.add(param.name)
+        if _is_needed(target, param):
+            required.add(param.name)
     return without_parameters(signature, gone, required)
 
 
@@ -180,11 +187,6 @@ def check_instance(question: str, obj: object) -> None:
         raise TypeError(msg)
 
 
-def _raises_if_given(obj: object, param: Param) -> bool:
-    is_set = _attribute(obj, param) is not param.unset
-    return is_set and param.on_conflict in _GIVING_IT_RAISES
-
-
 def _is_needed(obj: object, param: Param) -> bool:
     if _attribute(obj, param) is not param.unset:
         return False
@@ -197,8 +199,3 @@ def _is_needed(obj: object, param: Param) -> bool:
 def _attribute(obj: object, param: Param) -> object:
     value: object = operator.attrgetter(param.attribute)(obj)
     return value
-
-
-def _without_receiver(signature: inspect.Signature) -> inspect.Signature:
-    first, *others = signature.parameters.values()
-    return signature.replace(parameters=others) if first.kind in POSITIONAL else signature

@@ -57,9 +57,14 @@ class MergeError(ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by message and fields; `BaseException` alone would lose the keywords."""
+        import pickle  # noqa: PLC0415 - only errors that travel need it
+
         state = dict(self.__dict__)
         for name in ("attribute_value", "call_value"):
-            state[name] = _picklable(state[name])
+            try:
+                pickle.dumps(state[name])
+            except Exception:  # noqa: BLE001 - pickling runs foreign code, which may raise anything
+                state[name] = shorten(state[name])
         return type(self), self.args, state
 
 
@@ -129,13 +134,3 @@ def shorten(value: object) -> str:
         return " ".join(_SHORTENER.repr(value).split())
     except Exception:  # noqa: BLE001 - whatever a foreign repr raises
         return f"<{type(value).__name__} object whose repr raises>"
-
-
-def _picklable(value: object) -> object:
-    import pickle  # noqa: PLC0415 - only errors that travel need it
-
-    try:
-        pickle.dumps(value)
-    except Exception:  # noqa: BLE001 - pickling runs foreign code, which may raise anything
-        return shorten(value)
-    return value

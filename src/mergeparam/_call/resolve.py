@@ -103,8 +103,11 @@ def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[...,
         if value is not unset:
             return value
         state = _call_state(self, method, param, unset, unset)
+        others: list[str] = []
         # Dynamo traces no frames; in a compiled call the error names one parameter.
-        others = () if is_tracing() else _also_missing(self, method, param, sys._getframe(1).f_locals)  # noqa: SLF001 - the merge's own frame
+        if not is_tracing():
+            merge = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
+            others = _also_missing(self, method, param, merge.f_locals)
         raise missing_error(state, others)
 
     return missing

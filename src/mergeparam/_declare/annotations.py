@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import types
 import typing
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from mergeparam._compat import annotate_function, call_annotate, parse
 
 if TYPE_CHECKING:
     import inspect
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import FunctionType
 
 
@@ -26,12 +27,21 @@ def optional_annotations(
         function: the function, which stays as it is.
         unset: the parameters that become optional, and the object that each has to allow then.
     """
-    annotate = annotate_function(function)
-    if annotate is not None:
-        return "__annotate__", _optional_annotate(annotate, unset, function.__globals__)
-    return "__annotations__", _with_optional(
-        function.__annotations__, unset, function.__globals__
-    )
+    annotate, names = annotate_function(function), function.__globals__
+    if annotate is None:
+        return "__annotations__", _with_optional(function.__annotations__, unset, names)
+
+    # Since 3.14 (PEP 649) nothing is evaluated before its time.
+    def __annotate__(format: int, /) -> dict[str, Any]:  # noqa: A002, N807 - named as PEP 649 does
+        if format == Format.VALUE_WITH_FAKE_GLOBALS:
+            # Fake globals would have to be those of the function inside. Callers then ask for
+            # another format, and that is answered below.
+            raise NotImplementedError(format)
+        if format == Format.VALUE:
+            return _with_optional(annotate(format), unset, names)
+        return _with_optional(call_annotate(annotate, Format(format)), unset, names)
+
+    return "__annotate__", __annotate__
 
 
 def copy_annotations(source: FunctionType, target: FunctionType) -> None:
@@ -68,25 +78,6 @@ def _with_optional(
     }
 
 
-def _optional_annotate(
-    annotate: Callable[[int], dict[str, Any]],
-    unset: Mapping[str, object],
-    names: dict[str, object],
-) -> Callable[[int], dict[str, Any]]:
-    """Wrap an `__annotate__` of 3.14 (PEP 649), so that nothing is evaluated before its time."""
-
-    def __annotate__(format: int, /) -> dict[str, Any]:  # noqa: A002, N807 - named as PEP 649 does
-        if format == Format.VALUE_WITH_FAKE_GLOBALS:
-            # Fake globals would have to be those of the function inside. Callers then ask for
-            # another format, and that is answered below.
-            raise NotImplementedError(format)
-        if format == Format.VALUE:
-            return _with_optional(annotate(format), unset, names)
-        return _with_optional(call_annotate(annotate, Format(format)), unset, names)
-
-    return __annotate__
-
-
 def optional_annotation(
     annotation: Any,  # noqa: ANN401 - annotations are any object
     unset: object,
@@ -109,13 +100,11 @@ def optional_annotation(
     addition = None if unset is None else type(unset)
     # What an annotation does when it is asked for a union is its author's business. The union is
     # for readers and tools; where there is none, the annotation stays as it is.
-    try:
+    with contextlib.suppress(Exception):
         return annotation | addition
-    except Exception:  # noqa: BLE001 - foreign code may raise anything
-        pass
     try:
         return typing.Union[annotation, addition]  # noqa: UP007 - for objects without an |
-    except Exception:  # noqa: BLE001 - likewise
+    except Exception:  # noqa: BLE001 - foreign code may raise anything
         return annotation
 
 
@@ -136,27 +125,22 @@ def _optional_text(text: str, names: Mapping[str, object]) -> str:
         return text
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return repr(_optional_text(node.value, names))
-    if _text_allows_none(node) or _refuses_none(text, node, names):
+    if _text_allows_none(node):
         return text
+    if isinstance(node, ast.Name | ast.Attribute):
+        # A name may stand for something that `| None` would raise for, such as a function. Names
+        # with dots between them are all that is evaluated here, so that no call runs. One that
+        # is not defined yet, or only for type checkers, is taken to be a type.
+        try:
+            found = eval(text, dict(names))  # noqa: S307 - see above
+        except Exception:  # noqa: BLE001 - an attribute may raise anything
+            found = object
+        try:
+            found | None
+        except Exception:  # noqa: BLE001 - so may a union
+            return text
     simple = isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp)
     return f"{text} | None" if simple else f"({text}) | None"
-
-
-def _refuses_none(text: str, node: ast.expr, names: Mapping[str, object]) -> bool:
-    """Whether a name stands for something that `| None` would raise for, such as a function."""
-    if not isinstance(node, ast.Name | ast.Attribute):
-        return False
-    # Names with dots between them are all that is evaluated here, so that no call runs. A name
-    # that is not defined yet, or only for type checkers, is taken to be a type.
-    try:
-        found = eval(text, dict(names))  # noqa: S307 - see above
-    except Exception:  # noqa: BLE001 - an attribute may raise anything
-        return False
-    try:
-        found | None
-    except Exception:  # noqa: BLE001 - so may a union
-        return True
-    return False
 
 
 def _text_allows_none(node: ast.expr) -> bool:
@@ -168,15 +152,9 @@ def _text_allows_none(node: ast.expr) -> bool:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _text_allows_none(left) or _text_allows_none(right)
         case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
-            return _subscript_allows_none(name, inner)
+            members = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            if name in {"Union", "Literal"}:
+                return any(map(_text_allows_none, members))
+            return name == "Optional" or (name == "Annotated" and _text_allows_none(members[0]))
         case _:
             return False
-
-
-def _subscript_allows_none(name: str, inner: ast.expr) -> bool:
-    members = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-    if name in {"Union", "Literal"}:
-        return any(_text_allows_none(member) for member in members)
-    if name == "Annotated":
-        return _text_allows_none(members[0])
-    return name == "Optional"

@@ -38,17 +38,14 @@ def warn_of_raw_reads(declaration: Declaration) -> None:
 
 def _reading_lines(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:
     """Yield the lines that read the attribute, in the code and in functions inside of it."""
-    # Decoding takes long, and most bodies name no such attribute at all.
-    if all(name in code.co_names for name in names):
-        yield from _lines_in(code, receiver, names)
     for constant in code.co_consts:
         # A function inside reads the object only through a cell that it shares with this one.
         if isinstance(constant, CodeType) and receiver in constant.co_freevars:
             yield from _reading_lines(constant, receiver, names)
-
-
-def _lines_in(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:
-    """Yield the line of each run of instructions that loads `receiver` and then `names`."""
+    # Decoding takes long, and most bodies name no such attribute at all.
+    if not all([name in code.co_names for name in names]):
+        return
+    # A run of instructions loads the object and then one name after the other.
     line, progress = code.co_firstlineno, None
     for instruction in dis.get_instructions(code):
         if instruction.positions is not None and instruction.positions.lineno is not None:
@@ -61,12 +58,9 @@ def _lines_in(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:
             # Since 3.13 one instruction may load two locals; the last one is on top of the stack.
             loaded = value[-1] if isinstance(value, tuple) else value
             progress = 0 if loaded == receiver else None
-        elif progress is not None and (name, value) in {
-            ("LOAD_ATTR", names[progress]),
-            # Until 3.11 methods had an operation of their own.
-            ("LOAD_METHOD", names[progress]),
-        }:
-            progress += 1
+        # Until 3.11 methods had an operation of their own.
+        elif progress is not None and name in {"LOAD_ATTR", "LOAD_METHOD"}:
+            progress = progress + 1 if value == names[progress] else None
             if progress == len(names):
                 yield line
                 progress = None

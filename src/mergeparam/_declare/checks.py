@@ -38,7 +38,7 @@ class Declaration(NamedTuple):
         return frozenset(name for name in self.names if defaults.get(name) is MERGED)
 
 
-def declare(
+def declare(  # noqa: C901 - one check after the other
     cls: type, given: tuple[str | Param, ...], methods: str | Iterable[str]
 ) -> tuple[Declaration, ...]:
     """Return what is to be merged in each method of a class.
@@ -63,14 +63,38 @@ def declare(
             raise MergeDefinitionError(msg)
         wanted.append(param)
 
+    names = (methods,) if isinstance(methods, str) else tuple(methods)
+    problem = None
+    if not names or not all([isinstance(name, str) for name in names]):
+        problem = "no method. Give a method's name or several: method=('__call__', 'encode')."
+    elif len(set(names)) < len(names):
+        problem = "a method twice. Name each method once."
+    if problem is not None:
+        msg = f"@mergeable(method={shorten(methods)}) on {cls.__qualname__} names {problem}"
+        raise MergeDefinitionError(msg)
+
     found: list[Declaration] = []
-    for name in _method_names(cls, methods):
+    for name in names:
         method = find_method(cls, name)
         # An alias, such as `__call__ = forward`, has the merge of the function that it names.
-        if not any(method.function is other.method.function for other in found):
+        if not any([method.function is other.method.function for other in found]):
             found.append(Declaration(method, _declared(method, wanted)))
     for param in wanted:
-        _check_declared_somewhere(cls, param, found)
+        for method, params in found:
+            if _mangled(method, param.name) in [declared.name for declared in params]:
+                break
+        else:
+            methods = ", ".join([declaration.method.name for declaration in found])
+            first = found[0].method
+            near = _near_match(
+                param.name, [n for item in found for n in item.method.parameters.named]
+            )
+            msg = (
+                f"No listed method of {cls.__qualname__} ({methods}) has a parameter "
+                f"{param.name!r}{_kwargs_hint(first)}{near}. Declare it in the signature: "
+                f"def {first.name}(self, ..., *, {param.name}=MERGED)."
+            )
+            raise MergeDefinitionError(msg)
     for declaration in found:
         _check(declaration)
     return tuple(found)
@@ -85,23 +109,6 @@ def check_params(place: str, params: tuple[object, ...]) -> None:
                 f"and give names or Params: @mergeable('deterministic')."
             )
             raise MergeDefinitionError(msg)
-
-
-def _method_names(cls: type, methods: str | Iterable[str]) -> tuple[str, ...]:
-    names = (methods,) if isinstance(methods, str) else tuple(methods)
-    if not names or not all(isinstance(name, str) for name in names):
-        msg = (
-            f"@mergeable(method={shorten(methods)}) on {cls.__qualname__} names no method. "
-            f"Give a method's name or several: method=('__call__', 'encode')."
-        )
-        raise MergeDefinitionError(msg)
-    if len(set(names)) < len(names):
-        msg = (
-            f"@mergeable(method={shorten(methods)}) on {cls.__qualname__} names a method twice. "
-            f"Name each method once."
-        )
-        raise MergeDefinitionError(msg)
-    return names
 
 
 def _declared(method: Method, wanted: list[Param]) -> tuple[Param, ...]:
@@ -139,23 +146,6 @@ def _declared(method: Method, wanted: list[Param]) -> tuple[Param, ...]:
         )
         raise MergeDefinitionError(msg)
     return tuple(found)
-
-
-def _check_declared_somewhere(cls: type, param: Param, found: list[Declaration]) -> None:
-    """Refuse a parameter that none of the methods declares."""
-    for method, params in found:
-        name = _mangled(method, param.name)
-        if any([name == declared.name for declared in params]):
-            return
-    methods = ", ".join(declaration.method.name for declaration in found)
-    first = found[0].method
-    names = [name for item in found for name in item.method.parameters.named]
-    msg = (
-        f"No listed method of {cls.__qualname__} ({methods}) has a parameter "
-        f"{param.name!r}{_kwargs_hint(first)}{_near_match(param.name, names)}. Declare it in the "
-        f"signature: def {first.name}(self, ..., *, {param.name}=MERGED)."
-    )
-    raise MergeDefinitionError(msg)
 
 
 def _near_match(name: str, names: Iterable[str]) -> str:
@@ -201,6 +191,7 @@ def _mangled(method: Method, name: str) -> str:
 def _check(declaration: Declaration) -> None:
     """Refuse parameters that cannot be merged in their method."""
     method, params = declaration
+    cls, names = method.cls, declaration.names
     merged = merged_names(method.function)
     defaults = read_defaults(method.function)
     for param in params:
@@ -219,19 +210,17 @@ def _check(declaration: Declaration) -> None:
                 f"neither is set, declare Param({param.name!r}, default={shorten(default)})."
             )
             raise MergeDefinitionError(msg)
-        _check_attribute(method, param)
-    _check_order(declaration, defaults)
-    if method.ownership == "opaque" and not callable(method.found):
-        msg = (
-            f"{method.label} is {shorten(method.found)}, which is no callable, so that no wrapper "
-            f"can go around it. Write the method with def in {method.cls.__qualname__}."
-        )
-        raise MergeDefinitionError(msg)
+        attribute = param.attribute.partition(".")[0]
+        # Where the class says what attributes its objects have (attrs, dataclass, Linen).
+        says = hasattr(cls, "__attrs_attrs__") or hasattr(cls, "__dataclass_fields__")
+        if says and not _may_have(method, attribute):
+            msg = (
+                f"{cls.__qualname__} has no attribute {attribute!r} for {param.name!r} to be "
+                f"merged with. Declare it as a field ({attribute}: ... | None = None), or say "
+                f"where the constructor's value lives: Param({param.name!r}, attribute='...')."
+            )
+            raise MergeDefinitionError(msg)
 
-
-def _check_order(declaration: Declaration, defaults: dict[str, object]) -> None:
-    """Refuse to make a positional parameter optional where a required one follows."""
-    method, names = declaration.method, declaration.names
     required = None
     for name in reversed(method.parameters.positional):
         if name in names and required is not None:
@@ -243,59 +232,43 @@ def _check_order(declaration: Declaration, defaults: dict[str, object]) -> None:
             raise MergeDefinitionError(msg)
         if name not in names and name not in defaults:
             required = name
-
-
-def _check_attribute(method: Method, param: Param) -> None:
-    """Refuse an attribute that the class does not have, where it says what it has."""
-    cls, name = method.cls, param.attribute.partition(".")[0]
-    says = hasattr(cls, "__attrs_attrs__") or hasattr(cls, "__dataclass_fields__")
-    if says and not any(map(_computes_attributes, cls.__mro__)) and not _has(method, name):
+    if method.ownership == "opaque" and not callable(method.found):
         msg = (
-            f"{cls.__qualname__} has no attribute {name!r} for {param.name!r} to be "
-            f"merged with. Declare it as a field ({name}: ... | None = None), or say where the "
-            f"constructor's value lives: Param({param.name!r}, attribute='...')."
+            f"{method.label} is {shorten(method.found)}, which is no callable, so that no wrapper "
+            f"can go around it. Write the method with def in {cls.__qualname__}."
         )
         raise MergeDefinitionError(msg)
 
 
-def _computes_attributes(cls: type) -> bool:
-    """Whether a class has a `__getattr__` that may have any attribute."""
-    # Linen's `Module` has one for its own purposes, and makes dataclasses of its subclasses.
-    is_maker = hasattr(cls, "__dataclass_transform__") and "__dataclass_fields__" not in vars(cls)
-    return "__getattr__" in vars(cls) and not is_maker
-
-
-def _has(method: Method, name: str) -> bool:
-    """Whether instances have an attribute: a field, a class attribute, or what a method sets."""
+def _may_have(method: Method, name: str) -> bool:
+    """Whether instances may have an attribute: a field, or set or computed by a method."""
     cls = method.cls
-    dataclass_fields = getattr(cls, "__dataclass_fields__", {})
+    fields = getattr(cls, "__dataclass_fields__", {})
     not_kept = set()
-    if name in dataclass_fields:
+    if name in fields:
         import dataclasses  # noqa: PLC0415 - the class has it imported already
 
         # The constructor takes an `InitVar` and does not keep it.
-        not_kept = {*dataclass_fields} - {field.name for field in dataclasses.fields(cls)}
+        not_kept = {*fields} - {field.name for field in dataclasses.fields(cls)}
     for base in cls.__mro__:
-        if any(field.name == name for field in vars(base).get("__attrs_attrs__", ())):
+        space = vars(base)
+        # Linen's `Module` has a `__getattr__` for its own purposes, and makes dataclasses of its
+        # subclasses.
+        is_maker = hasattr(base, "__dataclass_transform__") and "__dataclass_fields__" not in space
+        if "__getattr__" in space and not is_maker:
             return True
-        declares = name in vars(base) or name in annotated_names(base)
-        if name not in not_kept and (declares or name in dataclass_fields):
+        declared = {*space, *annotated_names(base), *fields} - not_kept
+        if name in declared or name in [field.name for field in space.get("__attrs_attrs__", ())]:
             return True
-        if _may_assign(base, name, method):
-            return True
-    return False
-
-
-def _may_assign(cls: type, name: str, merged: Method) -> bool:
-    """Whether another method than the merged one mentions `name`, and so may set it."""
-    for key, held in vars(cls).items():
-        # What evaluates annotations mentions every field and sets nothing.
-        if not callable(held) or key.startswith("__annotate"):
-            continue
-        function = unwrap(held)[-1]
-        if isinstance(function, FunctionType) and function is not merged.function:
-            if name in _names_and_strings(function.__code__):
-                return True
+        # Another method than the merged one that mentions the name may set it. What evaluates
+        # annotations mentions every field and sets nothing.
+        for key, held in space.items():
+            if callable(held) and not key.startswith("__annotate"):
+                function = unwrap(held)[-1]
+                if not isinstance(function, FunctionType) or function is method.function:
+                    continue
+                if name in _names_and_strings(function.__code__):
+                    return True
     return False
 
 

@@ -13,7 +13,6 @@ from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import CodeType
 
     from mergeparam._spec import MergedMethod, Param
 
@@ -48,7 +47,8 @@ class Method(NamedTuple):
         cls: the class that is decorated.
         name: the method's name.
         definer: the class whose namespace holds the method: `cls` or one of its bases.
-        chain: what that namespace holds, and what is inside of it along `__wrapped__`.
+        found: what that namespace holds.
+        chain: the same, and what is inside of it along `__wrapped__`.
         function: the function in the chain that declares the parameters.
         ownership: whose function that is.
         parameters: the parameters of the function.
@@ -58,16 +58,12 @@ class Method(NamedTuple):
     cls: type
     name: str
     definer: type
+    found: Callable[..., Any]
     chain: tuple[Callable[..., Any], ...]
-    function: FunctionType
+    function: Any  # a FunctionType, which mypy would take for a method here
     ownership: Ownership
     parameters: Parameters
     receiver: str
-
-    @property
-    def found(self) -> Callable[..., Any]:
-        """What the namespace holds."""
-        return self.chain[0]
 
     @property
     def inherited(self) -> bool:
@@ -113,14 +109,15 @@ def find_method(cls: type, name: str) -> Method:
         )
         raise MergeDefinitionError(msg)
     parameters = read_parameters(function.__code__)
-    if parameters.positional:
-        receiver = parameters.positional[0]
+    code = function.__code__
+    if code.co_argcount:
+        receiver = code.co_varnames[0]
     elif parameters.var_positional is not None:
         receiver = f"{parameters.var_positional}[0]"
     else:
         msg = f"{label} has no parameter for the object itself. Add self as the first one."
         raise MergeDefinitionError(msg)
-    return Method(cls, name, definer, chain, function, ownership, parameters, receiver)
+    return Method(cls, name, definer, found, chain, function, ownership, parameters, receiver)
 
 
 def find_definer(cls: type, name: str) -> type | None:
@@ -152,22 +149,25 @@ def _whose(
         return None, "opaque"
     # The one that is written in this class's body is meant, wherever it stands in the chain:
     # others lie around it as wrappers, or inside where `@wraps` has only borrowed their docs.
-    own = None
     if definer is cls:
-        own = next((function for function in functions if _is_written_in(cls, function)), None)
-    if own is None:
-        # A wrapper that takes `*args` or `**kwargs` speaks for what is inside of it.
-        exact = (function for function in functions if not _is_catch_all(function.__code__))
-        function = next(exact, functions[-1])
-        # The outermost function can be copied. What is inside of a wrapper cannot: only its
-        # author can make another wrapper like that.
-        return function, "foreign" if function is chain[0] else "opaque"
-    outside = chain[: next(at for at, link in enumerate(chain) if link is own)]
-    # What checks types should see merged values; and of objects that nobody knows there is no
-    # telling whether this function is all that they run.
-    if not all(map(_runs_what_it_wraps, outside)) or (outside and checks_types(outside[0])):
-        return own, "opaque"
-    return own, "own"
+        for at, link in enumerate(chain):
+            if isinstance(link, FunctionType) and _is_written_in(cls, link):
+                # What checks types should see merged values. And of callable objects that nobody
+                # knows there is no telling whether this function is all that they run.
+                if at and checks_types(chain[0]):
+                    return link, "opaque"
+                for outer in chain[:at]:
+                    package = type(outer).__module__.partition(".")[0]
+                    if not isinstance(outer, FunctionType) and package not in _RUN_WHAT_THEY_WRAP:
+                        return link, "opaque"
+                return link, "own"
+    # A wrapper that takes `*args` or `**kwargs` speaks for what is inside of it.
+    variadic = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    exact = [function for function in functions if not function.__code__.co_flags & variadic]
+    function = exact[0] if exact else functions[-1]
+    # The outermost function can be copied. What is inside of a wrapper cannot: only its author
+    # can make another wrapper like that.
+    return function, "foreign" if function is chain[0] else "opaque"
 
 
 def _is_written_in(cls: type, function: FunctionType) -> bool:
@@ -178,22 +178,11 @@ def _is_written_in(cls: type, function: FunctionType) -> bool:
     if (name.rpartition(".")[0], module) != (cls.__qualname__, cls.__module__):
         return False
     # A base may be a namesake: `class Dropout(Dropout)`, or the class of before a reload.
-    return not any(
-        function is link
-        for base in cls.__mro__[1:]
-        if function.__code__.co_name in vars(base)
-        for link in unwrap(vars(base)[function.__code__.co_name])
-    )
-
-
-def _is_catch_all(code: CodeType) -> bool:
-    return bool(code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
-
-
-def _runs_what_it_wraps(link: object) -> bool:
-    if isinstance(link, FunctionType):
-        return True
-    return type(link).__module__.partition(".")[0] in _RUN_WHAT_THEY_WRAP
+    for base in cls.__mro__[1:]:
+        held = vars(base).get(function.__code__.co_name)
+        if held is not None and any([function is link for link in unwrap(held)]):
+            return False
+    return True
 
 
 def merged_names(function: object) -> tuple[str, ...]:
@@ -215,7 +204,7 @@ def merged_methods_of(cls: type) -> Iterator[MergedMethod]:
 
 
 def declarations(cls: type, method: str) -> tuple[tuple[MergedMethod, Param], ...]:
-    """Return the declarations that hold in a method of the class, in the order of its signature."""
+    """Return the declarations that hold in a method, in the order of its signature."""
     definer = find_definer(cls, method)
     if definer is None:
         return ()
@@ -223,19 +212,13 @@ def declarations(cls: type, method: str) -> tuple[tuple[MergedMethod, Param], ..
     if function is None:
         return ()
     # From the bases on, so that the declaration of the most derived class counts.
-    found = {
-        param.name: (level, param)
-        for level in reversed(list(merged_methods_of(definer)))
-        if level.name == method or _is_alias(definer, level.name, function)
-        for param in level.params
-    }
+    found: dict[str, tuple[MergedMethod, Param]] = {}
+    for level in reversed(list(merged_methods_of(definer))):
+        # Under another name the class may have the same function, as in `evaluate = forward`.
+        holder = find_definer(definer, level.name)
+        held = () if holder is None else unwrap(vars(holder)[level.name])
+        if level.name == method or any([function is link for link in held]):
+            found |= {param.name: (level, param) for param in level.params}
     order = function.__code__.co_varnames
-    return tuple(
-        found[name] for name in sorted(found.keys() & {*merged_names(function)}, key=order.index)
-    )
-
-
-def _is_alias(cls: type, name: str, function: FunctionType) -> bool:
-    """Whether the class has the same function under another name, as in `evaluate = forward`."""
-    held = find_definer(cls, name)
-    return held is not None and any(function is link for link in unwrap(vars(held)[name]))
+    names = found.keys() & {*merged_names(function)}
+    return tuple([found[name] for name in sorted(names, key=order.index)])

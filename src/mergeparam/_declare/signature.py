@@ -13,7 +13,7 @@ from mergeparam._compat import annotate_function, call_annotate
 from mergeparam._sentinels import MERGED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from types import CodeType
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -188,29 +188,23 @@ def without_parameters(
     demanded = [name for name, item in signature.parameters.items() if item.kind is kind]
     while demanded and demanded[-1] not in required:
         demanded.pop()
-    return signature.replace(
-        parameters=list(_reachable(signature, gone - {*demanded}, required | {*demanded}))
-    )
-
-
-def _reachable(
-    signature: inspect.Signature, gone: set[str], required: set[str]
-) -> Iterator[inspect.Parameter]:
-    """Yield the parameters that are not gone, each of a kind that callers can use."""
-    by_position, optional_before = True, False
+    required = required | {*demanded}
+    parameters, by_position, optional_before = [], True, False
     for name, parameter in signature.parameters.items():
         if name in required:
             parameter = parameter.replace(default=parameter.empty)  # noqa: PLW2901 - from here on
+        is_gone = name in gone and name not in demanded
         positional = parameter.kind in POSITIONAL
         is_required = parameter.default is parameter.empty
-        # Behind a positional parameter that is gone, and at a required one behind an optional
-        # one, callers reach nothing by position any more.
-        if positional and (name in gone or (is_required and optional_before)):
+        # Behind a positional parameter that is gone, and from a required one behind an optional
+        # one on, callers reach nothing by position any more.
+        if positional and (is_gone or (is_required and optional_before)):
             by_position = False
         optional_before = optional_before or (positional and not is_required)
-        if name in gone:
+        if is_gone:
             continue
         if by_position or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
-            yield parameter
+            parameters.append(parameter)
         elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            yield parameter.replace(kind=parameter.KEYWORD_ONLY)
+            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
+    return signature.replace(parameters=parameters)

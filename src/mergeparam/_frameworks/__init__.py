@@ -119,6 +119,7 @@ def is_tracing() -> bool:
 
 def _first(hints, state):
     import contextlib
+
     if is_tracing():
         return None
     for hint in hints:

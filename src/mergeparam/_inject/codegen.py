@@ -54,9 +54,7 @@ def compile_like(
     # there. The parameters of the outer function are what they belong to.
     mention = f"        return\n        ({free},)\n" if free else ""
     signature = parameters.as_signature()
-    tree = parse(
-        f"def outer({free}):\n    {keyword} wrapper({signature}):\n{statements}{mention}"
-    )
+    tree = parse(f"def outer({free}):\n    {keyword} wrapper({signature}):\n{statements}{mention}")
     for node in ast.walk(tree):
         if isinstance(node, ast.expr | ast.stmt | ast.excepthandler | ast.pattern | ast.arg):
             node.lineno = node.end_lineno = own.co_firstlineno

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mergeparam._call.provide import provide
 from mergeparam._call.resolve import (
@@ -59,12 +59,8 @@ class Plan(NamedTuple):
     code: CodeType
 
 
-class Change(NamedTuple):
-    """An attribute of a class or of a function, and what it is to be."""
-
-    holder: Any
-    name: str
-    value: object
+Change: TypeAlias = tuple[Any, str, object]
+"""A class or a function, one of its attributes, and what that is to be."""
 
 
 def install(cls: type, plans: Sequence[Plan]) -> None:
@@ -75,56 +71,46 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
     """
     changes: list[Change] = []
     for plan in plans:
-        changes += _changes_of_methods(cls, plan)
-        changes += [
-            Change(cls, name, value) for name, value in _private_methods(cls, plan).items()
-        ]
-    before = vars(cls).get("__mergeable__")
-    own = () if before is None else before.methods
-    methods = tuple([plan.method for plan in plans])
+        method = plan.declaration.method
+        unset = {param.name: param.unset for param in plan.declaration.params}
+        found: Any = method.found
+        if method.ownership == "own":
+            changes += _changes_of_function(method.function, plan.code, unset)
+            # A wrapper that shows the parameters itself was made elsewhere. The class gets a copy
+            # of it, which calls the same function.
+            is_wrapper = isinstance(found, FunctionType) and found is not method.function
+            if is_wrapper and exposes(found, plan.declaration.names):
+                shown = copy_function(found, found.__code__)
+                for change in _changes_of_signature(shown, unset):
+                    setattr(*change)
+                changes.append((cls, method.name, shown))
+        else:
+            # Nothing that was written elsewhere changes: the class gets a function of its own,
+            # under every name that it has for the other one.
+            made = copy_function(method.function, plan.code)
+            if method.ownership == "opaque":
+                _speak_for(found, made)
+            for change in _changes_of_function(made, plan.code, unset):
+                setattr(*change)
+            aliases = [name for name, held in vars(cls).items() if held is found]
+            changes += [(cls, name, made) for name in {method.name, *aliases}]
+        changes += [(cls, name, value) for name, value in _private_methods(cls, plan).items()]
+    own = vars(cls)["__mergeable__"].methods if "__mergeable__" in vars(cls) else ()
+    methods = (*[plan.method for plan in plans], *own)
     changes += [
-        Change(cls, MERGED_ATTRIBUTE, MERGED),
-        Change(cls, "__mergeable__", MergedClass(cls.__qualname__, (*methods, *own))),
+        (cls, MERGED_ATTRIBUTE, MERGED),
+        (cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
     ]
     _apply(cls, changes)
-
-
-def _changes_of_methods(cls: type, plan: Plan) -> list[Change]:
-    """Return the changes of the method itself, by whose function it runs."""
-    method, names = plan.declaration.method, plan.declaration.names
-    unset = {param.name: param.unset for param in plan.declaration.params}
-    function = method.function
-    if method.ownership != "own":
-        # Nothing that was written elsewhere changes: the class gets a function of its own.
-        function = copy_function(method.function, plan.code)
-        if method.ownership == "opaque":
-            _speak_for(method.found, function)
-        for change in _changes_of_function(function, plan.code, unset):
-            setattr(*change)
-        # Under every name that the class has for it, as for an own function.
-        held_as = [key for key, value in vars(cls).items() if value is method.found]
-        return [Change(cls, key, function) for key in {method.name, *held_as}]
-
-    changes = _changes_of_function(function, plan.code, unset)
-    outermost = method.found
-    if outermost is not function and isinstance(outermost, FunctionType):
-        if exposes(outermost, names):
-            # A wrapper that shows the parameters itself was made elsewhere. The class gets a
-            # copy of it, which calls the same function.
-            shown = copy_function(outermost, outermost.__code__)
-            for change in _changes_of_signature(shown, unset):
-                setattr(*change)
-            changes.append(Change(cls, method.name, shown))
-    return changes
 
 
 def _changes_of_function(
     function: FunctionType, code: CodeType, unset: dict[str, object]
 ) -> list[Change]:
     return [
-        Change(function, "__code__", code),
+        (function, "__code__", code),
         *_changes_of_signature(function, unset),
-        Change(function, MERGED_NAMES, merged_names(function) + tuple(unset)),
+        (function, MERGED_NAMES, merged_names(function) + tuple(unset)),
     ]
 
 
@@ -134,14 +120,14 @@ def _changes_of_signature(function: FunctionType, unset: dict[str, object]) -> l
     named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     declared = {name: value for name, value in unset.items() if name in named}
     defaults, kwdefaults = change_defaults(function, declared)
-    changes = [
-        Change(function, "__defaults__", defaults),
-        Change(function, "__kwdefaults__", kwdefaults),
-        Change(function, *optional_annotations(function, unset)),
+    changes: list[Change] = [
+        (function, "__defaults__", defaults),
+        (function, "__kwdefaults__", kwdefaults),
+        (function, *optional_annotations(function, unset)),
     ]
     explicit = vars(function).get("__signature__")
     if explicit is not None:
-        changes.append(Change(function, "__signature__", optional_signature(explicit, unset)))
+        changes.append((function, "__signature__", optional_signature(explicit, unset)))
     return changes
 
 
@@ -156,7 +142,9 @@ def _speak_for(found: Callable[..., Any], wrapper: FunctionType) -> None:
     vars(wrapper).pop("__wrapped__", None)
 
 
-def _private_methods(cls: type, plan: Plan) -> dict[str, object]:
+def _private_methods(  # noqa: C901 - what there may be, one after the other
+    cls: type, plan: Plan
+) -> dict[str, object]:
     """Return the private methods of a declaration, under their names."""
     method, suffix = plan.method, plan.names.suffix
     own = plan.declaration.method
@@ -214,26 +202,23 @@ def copy_function(function: FunctionType, code: CodeType) -> FunctionType:
 
 def _apply(cls: type, changes: Sequence[Change]) -> None:
     """Make all changes, or none: where one is refused, those before it are taken back."""
-    before: list[object] = []
+    done: list[Change] = []
     try:
-        for change in changes:
-            is_function = isinstance(change.holder, FunctionType)
+        for holder, name, value in changes:
             # Of a class its own attribute counts, not one that it inherits.
-            held = getattr(change.holder, change.name, _ABSENT) if is_function else (
-                vars(cls).get(change.name, _ABSENT)
-            )
-            setattr(*change)
-            before.append(held)
+            own = vars(cls).get(name, _ABSENT) if holder is cls else getattr(holder, name, _ABSENT)
+            setattr(holder, name, value)
+            done.append((holder, name, own))
     except BaseException as error:
-        for change, held in reversed(list(zip(changes, before, strict=False))):
-            if held is _ABSENT:
-                delattr(change.holder, change.name)
+        for holder, name, own in reversed(done):
+            if own is _ABSENT:
+                delattr(holder, name)
             else:
-                setattr(change.holder, change.name, held)
+                setattr(holder, name, own)
         if not isinstance(error, TypeError | AttributeError):
             raise
         msg = (
-            f"{cls.__qualname__} does not let its attribute {changes[len(before)].name!r} be set "
-            f"({error}). Put @mergeable on a subclass of it."
+            f"{cls.__qualname__} does not let its attribute {name!r} be set ({error}). "
+            f"Put @mergeable on a subclass of it."
         )
         raise MergeDefinitionError(msg) from error

@@ -1,7 +1,7 @@
 """A declaration in, the merge as Python source out.
 
-This is the merge that `mergeparam show --source` prints, that the splicer compiles into the method's
-own code, and that a generated wrapper begins with.
+`mergeparam show --source` prints it, the splicer compiles it into the method's own code, and a
+generated wrapper begins with it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
-
 
 if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
@@ -77,7 +76,7 @@ def choose_suffix(declaration: Declaration, taken: set[str]) -> str:
     """
     wanted = [body_method(declaration.method.name)]
     for name in declaration.names:
-        wanted += missing_method(name), conflict_method(name), unset_method(name)
+        wanted += [prefix + name for prefix in PRIVATE_METHODS]
     namespaces = [vars(base) for base in declaration.method.cls.__mro__]
     number, suffix = 1, ""
     while any([name + suffix in space for space in (*namespaces, taken) for name in wanted]):
@@ -108,7 +107,9 @@ def merge_source(
     lines: list[str] = []
     for param in params:
         name, attribute = param.name, f"{receiver}.{param.attribute}"
-        unset = _unset_source(receiver, param, names, identity)
+        unset = literal_of(param.unset) or names.unset_globals.get(name)
+        if unset is None:
+            unset = f"{receiver}.{unset_method(name)}{names.suffix}({identity!r})"
         ask = f"{receiver}.{missing_method(name)}{names.suffix}({identity!r})"
         decide = f"{receiver}.{conflict_method(name)}{names.suffix}({identity!r}, "
         if name in may_receive_merged:
@@ -158,15 +159,6 @@ def merge_source(
     return "".join([f"{line}\n" for line in lines])
 
 
-def _unset_source(receiver: str, param: Param, names: PrivateNames, identity: object) -> str:
-    literal = literal_of(param.unset)
-    if literal is not None:
-        return literal
-    if param.name in names.unset_globals:
-        return names.unset_globals[param.name]
-    return f"{receiver}.{unset_method(param.name)}{names.suffix}({identity!r})"
-
-
 def share_unset(declaration: Declaration) -> dict[str, str]:
     """Return the private global that holds each parameter's `unset` object, by parameter.
 
@@ -183,7 +175,10 @@ def share_unset(declaration: Declaration) -> dict[str, str]:
             name = "_mergeparam_UNSET"
         # A reloaded module, and a function that makes classes, come with new objects for the same
         # names. Their merges read them through the class, so that no module grows.
-        if name.isidentifier() and function.__globals__.setdefault(name, param.unset) is param.unset:
+        if (
+            name.isidentifier()
+            and function.__globals__.setdefault(name, param.unset) is param.unset
+        ):
             found[param.name] = name
     return found
 

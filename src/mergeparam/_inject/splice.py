@@ -14,16 +14,27 @@ from __future__ import annotations
 import collections
 import functools
 import opcode
+import os
 import sys
 from types import CodeType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from mergeparam._compat import has_known_bytecode
-from mergeparam._inject.source import IDENTITY, PRIVATE_METHODS, PrivateNames, merge_source
+from mergeparam._inject.source import (
+    IDENTITY,
+    PRIVATE_METHODS,
+    PrivateNames,
+    conflict_method,
+    merge_source,
+    missing_method,
+)
 from mergeparam._spec import Param
+from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from mergeparam._declare.checks import Declaration
 
 # An operation that this interpreter lacks has the number -1, which no instruction has.
 _OP = collections.defaultdict(lambda: -1, opcode.opmap)
@@ -37,17 +48,12 @@ if sys.version_info >= (3, 12):
     _SHIFTED[_OP["LOAD_ATTR"]] = 1
 
 
-def _cache_sizes() -> dict[int, int]:
-    # Until 3.12 a list by operation, since then a dict by name.
-    entries = getattr(opcode, "_inline_cache_entries", [])
-    if isinstance(entries, list):
-        return dict.fromkeys(range(256), 0) | dict(enumerate(entries))
-    sizes = {_OP[name]: size for name, size in entries.items() if name in _OP}
-    return dict.fromkeys(range(256), 0) | sizes
-
-
-_CACHES = _cache_sizes()
-"""How many code units of cache follow each operation; on 3.15 `RESUME` has one too."""
+# How many code units of cache follow each operation: until 3.12 a list by number, since then a
+# dict by name. On 3.15 `RESUME` has one too.
+_entries = getattr(opcode, "_inline_cache_entries", [])
+_CACHES = dict.fromkeys(range(256), 0)
+for _key, _size in enumerate(_entries) if isinstance(_entries, list) else _entries.items():
+    _CACHES[_OP[_key] if isinstance(_key, str) else _key] = _size
 
 _FIRST, _MORE, _SIX_BITS = 0x80, 0x40, 0x3F
 _NO_COLUMNS, _LONG, _LONGEST_ENTRY = 13, 14, 8
@@ -57,11 +63,12 @@ class SpliceError(Exception):
     """The bytecode is not what the splicer knows; a wrapper serves instead."""
 
 
-class Instruction(NamedTuple):
-    """One instruction; for a jump, `arg` is the index of the instruction that it leads to."""
+Injection = Literal["auto", "inline", "wrap"]
 
-    op: int
-    arg: int
+_VARIABLE = "MERGEPARAM_INJECT"
+
+Instruction: TypeAlias = tuple[int, int]
+"""An operation and its operand; for a jump, that is the index of the instruction it leads to."""
 
 
 class Merge(NamedTuple):
@@ -71,6 +78,31 @@ class Merge(NamedTuple):
     names: tuple[str, ...]
     consts: tuple[object, ...]
     stacksize: int
+
+
+def splice_merge(
+    declaration: Declaration, names: PrivateNames, identity: int
+) -> tuple[CodeType, int]:
+    """Return the code of a declared method with its merge, and the merge's size in bytes.
+
+    Raises:
+        SpliceError: the code is not what the splicer knows, or must not change.
+    """
+    method, params = declaration
+    if method.ownership == "opaque":
+        msg = "its function is inside of something that must not change"
+        raise SpliceError(msg)
+    # Written without what is special to this class, so that methods that look the same share it.
+    source = merge_source(
+        method.receiver,
+        params,
+        names._replace(suffix=""),
+        may_receive_merged=declaration.may_receive_merged,
+    )
+    code = method.function.__code__
+    cells = tuple([name for name in method.parameters.all if name in code.co_cellvars])
+    merge = extract_merge(source, method.parameters.as_signature(), cells)
+    return splice(code, merge, suffix=names.suffix, identity=identity)
 
 
 def splice(
@@ -107,7 +139,7 @@ def splice(
                 operand += 1
             if operand == len(consts):
                 consts.append(new)
-        instructions.append(Instruction(op, operand))
+        instructions.append((op, operand))
     raw = code.co_code
     at, inserted = _body_offset(raw, code.co_name), _assemble(instructions)
     size = len(inserted) // 2
@@ -166,62 +198,54 @@ def extract_merge(source: str, signature: str, cells: tuple[str, ...]) -> Merge:
     module = compile(template, "<mergeparam template>", "exec", dont_inherit=True)
     code = next(item for item in module.co_consts if isinstance(item, CodeType))
 
-    # Everything up to the marker, with the offset of each instruction and of the one behind it.
-    offsets: list[int] = []
-    decoded: list[Instruction] = []
-    for offset, item in _decode(code.co_code, entry_point(code)):
-        offsets.append(offset)
-        if item.op == _LOAD_GLOBAL and code.co_names[item.arg >> 1] == marker:
+    # Every instruction up to the marker, and where each one begins. A prefix belongs to what
+    # follows it.
+    raw, offset, prefix = code.co_code, entry_point(code), 0
+    begins, decoded = [offset], []
+    while True:
+        op, arg = raw[offset], prefix << 8 | raw[offset + 1]
+        if op == _LOAD_GLOBAL and code.co_names[arg >> 1] == marker:
             break
-        decoded.append(item)
-
-    # A jump counts code units from behind its own caches; from here on it knows its target's index.
-    instructions = []
-    for index, item in enumerate(decoded):
-        if item.op in _JUMPS:
-            target = offsets[index + 1] + 2 * item.arg
-            if target not in offsets or "BACKWARD" in opcode.opname[item.op]:
-                msg = f"{opcode.opname[item.op]} leads out of the merge"
-                raise SpliceError(msg)
-            item = Instruction(item.op, offsets.index(target))  # noqa: PLW2901 - see above
-        instructions.append(item)
-    return Merge(tuple(instructions), code.co_names, code.co_consts, code.co_stacksize)
-
-
-def _decode(raw: bytes, offset: int) -> Iterator[tuple[int, Instruction]]:
-    """Yield the instructions from `offset` on, with the offset of each; its prefixes belong to it."""
-    begin, arg = offset, 0
-    while offset < len(raw):
-        op, arg = raw[offset], arg << 8 | raw[offset + 1]
         offset += 2 + 2 * _CACHES[op]
+        prefix = arg if op == _EXTENDED_ARG else 0
         if op != _EXTENDED_ARG:
-            yield begin, Instruction(op, arg)
-            begin, arg = offset, 0
+            decoded.append((op, arg))
+            begins.append(offset)
+
+    # A jump counts code units from behind its own caches; from here on it has an index to go to.
+    instructions = []
+    for index, (op, arg) in enumerate(decoded):
+        operand = arg
+        if op in _JUMPS:
+            target = begins[index + 1] + 2 * arg
+            if target not in begins or "BACKWARD" in opcode.opname[op]:
+                msg = f"{opcode.opname[op]} leads out of the merge"
+                raise SpliceError(msg)
+            operand = begins.index(target)
+        instructions.append((op, operand))
+    return Merge(tuple(instructions), code.co_names, code.co_consts, code.co_stacksize)
 
 
 def _assemble(instructions: Sequence[Instruction]) -> bytes:
     """Encode instructions; an operand over 255 takes `EXTENDED_ARG`, which lengthens jumps."""
-    args = [0 if item.op in _JUMPS else item.arg for item in instructions]
+    args = [0 if op in _JUMPS else arg for op, arg in instructions]
     while True:
-        encoded = [_encode(item.op, arg) for item, arg in zip(instructions, args, strict=True)]
-        offsets = [0]
-        for part in encoded:
-            offsets.append(offsets[-1] + len(part))
+        raw, begins = bytearray(), []
+        for (op, _), arg in zip(instructions, args, strict=True):
+            begins.append(len(raw))
+            for shift in (24, 16, 8):
+                if arg >> shift:
+                    raw += bytes((_EXTENDED_ARG, arg >> shift & 0xFF))
+            raw += bytes((op, arg & 0xFF)) + bytes(2 * _CACHES[op])
+        begins.append(len(raw))
+        # With longer instructions in between, jumps may reach farther than they did.
         settled = [
-            (offsets[item.arg] - offsets[index + 1]) // 2 if item.op in _JUMPS else item.arg
-            for index, item in enumerate(instructions)
+            (begins[arg] - begins[index + 1]) // 2 if op in _JUMPS else arg
+            for index, (op, arg) in enumerate(instructions)
         ]
         if settled == args:
-            return b"".join(encoded)
+            return bytes(raw)
         args = settled
-
-
-def _encode(op: int, arg: int) -> bytes:
-    prefix = b""
-    for shift in (24, 16, 8):
-        if arg >> shift:
-            prefix += bytes((_EXTENDED_ARG, arg >> shift & 0xFF))
-    return prefix + bytes((op, arg & 0xFF)) + bytes(2 * _CACHES[op])
 
 
 def _shift_handlers(table: bytes, at: int, size: int) -> bytes:
@@ -251,7 +275,7 @@ def _shift_handlers(table: bytes, at: int, size: int) -> bytes:
         first = len(shifted)
         for number in (start, length, target, depth):
             digits = [number & _SIX_BITS]
-            while number := number >> 6:  # noqa: PLW2901 - digit by digit
+            while number := number >> 6:
                 digits.append(number & _SIX_BITS | _MORE)
             shifted += bytes(reversed(digits))
         shifted[first] |= _FIRST
@@ -278,57 +302,68 @@ def _shift_lines(table: bytes, at: int, size: int) -> bytes:
         entry, length = table[position:end], (table[position] & 7) + 1
         if covered + length > at:
             kept = at - covered
-            head = bytes((entry[0] & ~7 | kept - 1,)) + entry[1:]
-            return table[:position] + head + new + _same_line(entry, length - kept) + table[end:]
+            before = bytes((entry[0] & ~7 | kept - 1,)) + entry[1:]
+            # Behind the merge it goes on, for the same columns, on the line where it ended.
+            kind, columns = entry[0] >> 3 & 15, entry[1:]
+            if kind in (10, 11, 12):
+                kind = 10  # these three step forward by 0, 1 or 2 lines
+            elif kind in (_NO_COLUMNS, _LONG):
+                step_end = 0  # these two begin with a varint of lines to step
+                while columns[step_end] & _MORE:
+                    step_end += 1
+                columns = bytes(1) + columns[step_end + 1 :]
+            after = bytes((_FIRST | kind << 3 | length - kept - 1,)) + columns
+            return table[:position] + before + new + after + table[end:]
         covered += length
         position = end
     return table[:position] + new + table[position:]
 
 
-def _same_line(entry: bytes, length: int) -> bytes:
-    """Return an entry of `length` for the columns of `entry`, on the line where that ended."""
-    kind, head = entry[0] >> 3 & 15, _FIRST | length - 1
-    # These three kinds step forward by 0, 1 or 2 lines, and hold two bytes of columns.
-    if kind in (10, 11, 12):
-        return bytes((head | 10 << 3,)) + entry[1:]
-    # These two begin with a varint of lines to step.
-    if kind in (_NO_COLUMNS, _LONG):
-        end = 1
-        while entry[end] & _MORE:
-            end += 1
-        return bytes((head | kind << 3, 0)) + entry[end + 1 :]
-    return bytes((head | kind << 3,)) + entry[1:]
-
-
 @functools.cache
 def can_splice() -> bool:
     """Whether this interpreter's bytecode is tested, and a probe function comes out right."""
-    return has_known_bytecode() and _probe_is_right()
+    if not has_known_bytecode():
+        return False
 
-
-class _Subject:
-    """An object for the probe; its private methods tell what they were asked."""
-
-    def __init__(self, flag: int | None) -> None:
-        self.flag = flag
-
-    def _mergeparam_missing_flag(self, *asked: object) -> tuple[object, ...]:
+    def ask(_: object, *asked: object) -> tuple[object, ...]:
         return asked
 
-    _mergeparam_conflict_flag = _mergeparam_missing_flag
+    private = {missing_method("flag"): ask, conflict_method("flag"): ask}
 
-
-def _probe_is_right() -> bool:
-    def probe(this: _Subject, /, one: int, flag: int | None, *rest: int) -> list[object]:
-        return [this.flag, one, [flag for _ in (this, flag)], rest]
+    def probe(this: object, /, one: int, flag: int | None, *rest: int) -> list[object]:
+        return [one, [flag for _ in (this, flag)], rest]
 
     source = merge_source("this", (Param("flag"),), PrivateNames("", {}))
     cells = tuple([name for name in ("this", "flag") if name in probe.__code__.co_cellvars])
     try:
         merge = extract_merge(source, "this, /, one, flag, *rest", cells)
         probe.__code__, _ = splice(probe.__code__, merge)
-        found = [probe(_Subject(held), 1, given, 3) for held in (None, 5) for given in (None, 6)]
+        found = [
+            probe(type("Probe", (), {"flag": held, **private})(), 1, given, 3)
+            for held in (None, 5)
+            for given in (None, 6)
+        ]
     except Exception:  # noqa: BLE001 - however it fails, the wrapper serves
         return False
-    merged = ((None, (IDENTITY,)), (None, 6), (5, 5), (5, (IDENTITY, 6, 5)))
-    return found == [[held, 1, [value] * 2, (3,)] for held, value in merged]
+    merged = ((IDENTITY,), 6, 5, (IDENTITY, 6, 5))
+    return found == [[1, [value] * 2, (3,)] for value in merged]
+
+
+def choose_injection(inject: str) -> Injection:
+    """Return the injection that `inject=` asks for, else what `MERGEPARAM_INJECT` says.
+
+    Raises:
+        MergeDefinitionError: there is no such injection.
+    """
+    asked = inject if inject != "auto" else os.environ.get(_VARIABLE, "auto")
+    match asked:
+        case "auto":
+            return "auto" if can_splice() else "wrap"
+        case "inline" | "wrap":
+            return asked
+        case _:
+            msg = (
+                f"inject={shorten(asked)} names no injection. Write 'auto', 'inline' or 'wrap' "
+                f"(as @mergeable(..., inject=) or in the environment variable {_VARIABLE})."
+            )
+            raise MergeDefinitionError(msg)

@@ -11,7 +11,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from mergeparam._inject.codegen import arguments_source, compile_like, fresh_name
-from mergeparam._inject.source import body_method
+from mergeparam._inject.source import PrivateNames, body_method, merge_source
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
@@ -44,33 +44,37 @@ except StopAsyncIteration:
 """`yield from` for async generators, which Python does not have."""
 
 
-def check_provides(declaration: Declaration) -> None:
-    """Refuse `provide=True` for a method that yields."""
-    method = declaration.method
-    if method.function.__code__.co_flags & _GENERATORS:
-        values = ", ".join(f"{name}={name}" for name in declaration.names)
+def wrap(
+    declaration: Declaration, names: PrivateNames, identity: int, *, provides: bool
+) -> CodeType:
+    """Return code that merges and then calls the body of a declared method.
+
+    Args:
+        declaration: the method and its parameters.
+        names: the names of what the merge reads.
+        identity: the declaration's identity.
+        provides: whether the body runs in a scope of the merged values.
+
+    Raises:
+        MergeDefinitionError: the body provides and yields.
+    """
+    method, params = declaration
+    receiver, parameters = method.receiver, method.parameters
+    values = ", ".join([f"{name}={name}" for name in declaration.names])
+    if provides and method.function.__code__.co_flags & _GENERATORS:
         msg = (
             f"{method.label} yields, and with provide=True its scope would stay open for whoever "
             f"takes its values. Leave provide=True out, and write `with mergeparam.provide"
             f"({values}):` around the part of the body that does not yield."
         )
         raise MergeDefinitionError(msg)
-
-
-def wrap(
-    declaration: Declaration, merge: str, suffix: str, *, identity: int, provides: bool
-) -> CodeType:
-    """Return code that runs the statements in `merge` and then calls the body.
-
-    Args:
-        declaration: the method and its parameters.
-        merge: the merge as source.
-        suffix: what stands behind the name of the private method that returns the body.
-        identity: the declaration's identity.
-        provides: whether the body runs in a scope of the merged values.
-    """
-    method = declaration.method
-    receiver, parameters = method.receiver, method.parameters
+    merge = merge_source(
+        receiver,
+        params,
+        names,
+        identity=identity,
+        may_receive_merged=declaration.may_receive_merged,
+    )
     # The body is bound to the object, as it was in the class's namespace.
     arguments = arguments_source(parameters)
     if parameters.positional:
@@ -78,7 +82,7 @@ def wrap(
     else:
         rest = f"*{parameters.var_positional}"
         arguments = arguments.replace(rest, f"{rest}[1:]", 1)
-    call = f"{receiver}.{body_method(method.name)}{suffix}({identity!r})({arguments})"
+    call = f"{receiver}.{body_method(method.name)}{names.suffix}({identity!r})({arguments})"
     # What goes around something is of the kind of that: a method made by `contextmanager` is none
     # that yields. A dispatcher is no function, and no kind shows.
     runs = method.found if method.ownership == "opaque" else method.function
@@ -86,8 +90,8 @@ def wrap(
     # A generator function that `types.coroutine` has marked stays a generator function.
     if flags & inspect.CO_ASYNC_GENERATOR:
         wishes = ("steps", "value", "sent", "error")
-        names = {wish: fresh_name(wish, parameters.all) for wish in wishes}
-        keyword, tail = "async def", _ASYNC_GENERATOR.format(call=call, **names)
+        locals_ = {wish: fresh_name(wish, parameters.all) for wish in wishes}
+        keyword, tail = "async def", _ASYNC_GENERATOR.format(call=call, **locals_)
     elif flags & inspect.CO_COROUTINE:
         keyword, tail = "async def", f"return await {call}"
     elif flags & inspect.CO_GENERATOR:
@@ -95,6 +99,5 @@ def wrap(
     else:
         keyword, tail = "def", f"return {call}"
     if provides:
-        values = ", ".join(f"{name}={name}" for name in declaration.names)
         tail = f"with {receiver}.{PROVIDE}({values}):\n    {tail}"
     return compile_like(method.function, keyword, parameters, f"{merge}{tail}\n")
