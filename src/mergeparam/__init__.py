@@ -3,9 +3,9 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from mergeparam._decorator import mergeable as mergeable
 from mergeparam._call.provide import provide as provide
 from mergeparam._call.resolve import merge_param as merge_param
+from mergeparam._decorator import mergeable as mergeable
 from mergeparam._sentinels import MERGED as MERGED
 from mergeparam._sentinels import UNSET as UNSET
 from mergeparam._sentinels import UnsetType as UnsetType
@@ -17,12 +17,12 @@ from mergeparam.errors import MergeWarning as MergeWarning
 from mergeparam.errors import MissingParamError as MissingParamError
 
 if TYPE_CHECKING:
+    from mergeparam._find_unset import find_unset as find_unset
     from mergeparam._introspect import merged_params as merged_params
     from mergeparam._introspect import merged_signature as merged_signature
     from mergeparam._introspect import route as route
     from mergeparam._introspect import unset_params as unset_params
     from mergeparam._partial import strict_partial as strict_partial
-    from mergeparam._find_unset import find_unset as find_unset
 
 __all__ = [
     "MERGED",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from mergeparam._declare.body import warn_of_raw_reads
 from mergeparam._declare.checks import Declaration, check_params, declare
 from mergeparam._declare.signature import read_original
-from mergeparam._frameworks import finish_class, load_adapters, refuse_class
+from mergeparam._frameworks import adapters, load_adapters
 from mergeparam._inject.install import Plan, install
 from mergeparam._inject.source import PrivateNames, choose_suffix, share_unset
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
@@ -115,7 +115,8 @@ def _decorate(
             f"class that has the constructor attribute; a function has no constructor."
         )
         raise MergeDefinitionError(msg)
-    refuse_class(cls, _frame_of_the_class())
+    for adapter in adapters:
+        adapter.check_decorators(cls, _frame_of_the_class())
     strategy = choose_injection(inject)
 
     # Everything that can be wrong is found before anything is changed.
@@ -126,7 +127,8 @@ def _decorate(
         warn_of_raw_reads(declaration)
 
     install(cls, plans)
-    finish_class(cls)
+    for adapter in adapters:
+        adapter.finish_class(cls)
     return cls
 
 

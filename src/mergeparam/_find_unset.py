@@ -69,7 +69,7 @@ def find_unset(model: object) -> list[Unset]:
     [('.blocks[1]', ('deterministic',))]
     """
     check_instance("find_unset", model)
-    _frameworks.adapt()
+    _frameworks.load_adapters()
     found = []
     for path, obj in _walk(model):
         names = _unset_names(path, obj)
@@ -90,7 +90,9 @@ def _unset_names(path: str, obj: object) -> tuple[str, ...]:
 def _walk(model: object) -> Iterator[tuple[str, object]]:
     """Yield every object once, by its shortest path."""
     waiting = collections.deque([("", model)])
-    closed = (*_OPAQUE_TYPES, *_frameworks.closed)
+    closed = _OPAQUE_TYPES + tuple(
+        opaque for adapter in _frameworks.adapters for opaque in adapter.opaque_types
+    )
     # The objects themselves are kept: an id is only theirs while they live.
     seen = {id(model): model}
     while waiting:
@@ -103,8 +105,8 @@ def _walk(model: object) -> Iterator[tuple[str, object]]:
 
 
 def _children(obj: object) -> Iterator[tuple[str, object]]:
-    for children in _frameworks.children:
-        yield from children(obj)
+    for adapter in _frameworks.adapters:
+        yield from adapter.children(obj)
     if isinstance(obj, dict):
         yield from ((f"[{key!r}]", value) for key, value in obj.items())
     elif isinstance(obj, list | tuple):

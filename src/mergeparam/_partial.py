@@ -9,9 +9,8 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from mergeparam._bound import strict_function
-from mergeparam._declare.signature import without_parameters
 from mergeparam._call.messages import bound_again_error
-from mergeparam._declare.signature import read_signature
+from mergeparam._declare.signature import read_signature, without_parameters
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:

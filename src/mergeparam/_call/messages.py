@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from mergeparam._frameworks import conflict_hint, missing_hint
+from mergeparam._frameworks import adapters, is_tracing
 from mergeparam.errors import ConflictingParamError, MissingParamError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class CallState(NamedTuple):
@@ -42,7 +43,7 @@ def missing_error(state: CallState, others: Sequence[str] = ()) -> MissingParamE
     return MissingParamError(
         f"{_place(state)}{param!r} is set in neither place: {_values(state)}. "
         f"Set it in one of them: {_constructor(state)}, or {param}=... in the call"
-        f"{provide}.{more}{_sentence(missing_hint(state))}",
+        f"{provide}.{more}{_hint([adapter.missing_hint for adapter in adapters], state)}",
         owner=state.owner,
         method=state.method,
         param=param,
@@ -58,7 +59,7 @@ def conflict_error(state: CallState) -> ConflictingParamError:
     return ConflictingParamError(
         f"{_place(state)}{param!r} is set in both places: {_values(state)}. "
         f"Set it in one of them: leave {param}= out of the call, or leave it out of "
-        f"{_constructor(state)}.{_sentence(conflict_hint(state))}",
+        f"{_constructor(state)}.{_hint([adapter.conflict_hint for adapter in adapters], state)}",
         owner=state.owner,
         method=state.method,
         param=param,
@@ -107,5 +108,14 @@ def _constructor(state: CallState) -> str:
     return f"{state.owner.rpartition('.')[2]}(..., {state.param}=...)"
 
 
-def _sentence(text: str | None) -> str:
-    return "" if text is None else f" {text}"
+def _hint(hints: Iterable[Callable[[CallState], str | None]], state: CallState) -> str:
+    """Say, as one more sentence, what a framework may have done to the parameter."""
+    if is_tracing():
+        return ""
+    for hint in hints:
+        # Hints read what frameworks hold inside, which may change; the error comes all the same.
+        with contextlib.suppress(Exception):
+            text = hint(state)
+            if text is not None:
+                return f" {text}"
+    return ""

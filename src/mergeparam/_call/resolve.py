@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import attrs
 
 from mergeparam._call.messages import CallState, conflict_error, missing_error
-from mergeparam._call.provide import is_provided, provided
+from mergeparam._call.provide import is_provided, living, provided
 from mergeparam._declare.methods import merged_methods_of
 from mergeparam._frameworks import is_tracing
 from mergeparam.errors import MergeDefinitionError
@@ -90,18 +90,26 @@ def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[...,
         param: the parameter.
         name: the name that the method has in the class.
     """
-    identity, unset = method.identity, param.unset
+    identity, unset, default = method.identity, param.unset, param.default
+    is_factory = isinstance(default, attrs.Factory)  # type: ignore[arg-type]  # a class at run time
+    if default is attrs.NOTHING:
+        default = unset
 
     def missing(self: object, asked: int) -> Any:  # noqa: ANN401 - values are any object
         if asked != identity:
             return find_namesake(self, name, asked)(self, asked)
-        # What is provided comes before a default. The `unset` object may be provided too: then
-        # no default is taken, because that would hide a mistake.
-        value = provided(param.name, unset)
-        if value is unset and not is_provided(param.name):
-            value = declared_default(self, param)
-        if value is not unset:
-            return value
+        takes_default = True
+        # Mostly no scope is open anywhere, and then there is nothing to look for.
+        if living.scopes:
+            value = provided(param.name, unset)
+            if value is not unset:
+                return value
+            # The `unset` object may be provided too. Then a default would hide a mistake.
+            takes_default = not is_provided(param.name)
+        if takes_default:
+            value = declared_default(self, param) if is_factory else default
+            if value is not unset:
+                return value
         state = _call_state(self, method, param, unset, unset)
         others: list[str] = []
         # Dynamo traces no frames; in a compiled call the error names one parameter.

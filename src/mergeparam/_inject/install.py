@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from mergeparam._call.provide import provide
+from mergeparam._call.provide import provide, run_in_steps
 from mergeparam._call.resolve import (
     IDENTITY_OF,
     make_body,
@@ -29,7 +29,7 @@ from mergeparam._inject.source import (
     missing_method,
     unset_method,
 )
-from mergeparam._inject.wrapper import PROVIDE
+from mergeparam._inject.wrapper import PROVIDE, RUN_IN_STEPS
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
@@ -183,7 +183,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
                     made[name] = make_conflict(level, param, name, forwarded=True)
                     setattr(made[name], IDENTITY_OF, level.identity)
     if method.provides:
-        made[PROVIDE] = provide
+        made[PROVIDE], made[RUN_IN_STEPS] = provide, staticmethod(run_in_steps)
     return made
 
 

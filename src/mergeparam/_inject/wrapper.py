@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
     from mergeparam._declare.checks import Declaration
 
-PROVIDE = "_mergeparam_provide"
-"""The private attribute of the class that holds `provide`, where a method provides its values."""
-
-_GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+PROVIDE, RUN_IN_STEPS = "_mergeparam_provide", "_mergeparam_run_in_steps"
+"""The private attributes of a class whose methods provide their values."""
 
 _ASYNC_GENERATOR = """\
 {steps} = {call}
@@ -60,12 +58,16 @@ def wrap(
     """
     method, params = declaration
     receiver, parameters = method.receiver, method.parameters
-    values = ", ".join([f"{name}={name}" for name in declaration.names])
-    if provides and method.function.__code__.co_flags & _GENERATORS:
+    own_flags = method.function.__code__.co_flags
+    # A generator function that `types.coroutine` has marked is a coroutine to callers.
+    is_marked = own_flags & inspect.CO_ITERABLE_COROUTINE
+    yields = own_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
+    if provides and yields and not is_marked:
+        values = ", ".join([f"{name}={name}" for name in declaration.names])
         msg = (
-            f"{method.label} yields, and with provide=True its scope would stay open for whoever "
-            f"takes its values. Leave provide=True out, and write `with mergeparam.provide"
-            f"({values}):` around the part of the body that does not yield."
+            f"{method.label} is a generator, and with provide=True its scope would stay open for "
+            f"whoever takes its values. Leave provide=True out, and write `with provide({values}):` "
+            f"around the part of the body that does not yield."
         )
         raise MergeDefinitionError(msg)
     merge = merge_source(
@@ -92,12 +94,16 @@ def wrap(
         wishes = ("steps", "value", "sent", "error")
         locals_ = {wish: fresh_name(wish, parameters.all) for wish in wishes}
         keyword, tail = "async def", _ASYNC_GENERATOR.format(call=call, **locals_)
-    elif flags & inspect.CO_COROUTINE:
-        keyword, tail = "async def", f"return await {call}"
-    elif flags & inspect.CO_GENERATOR:
-        keyword, tail = "def", f"return (yield from {call})"
+    elif flags & (inspect.CO_COROUTINE | inspect.CO_GENERATOR):
+        if provides:
+            pairs = ", ".join([f"{name!r}: {name}" for name in declaration.names])
+            call = f"{receiver}.{RUN_IN_STEPS}({call}, {{{pairs}}})"
+        is_coroutine = flags & inspect.CO_COROUTINE
+        keyword = "async def" if is_coroutine else "def"
+        tail = f"return await {call}" if is_coroutine else f"return (yield from {call})"
     else:
         keyword, tail = "def", f"return {call}"
-    if provides:
-        tail = f"with {receiver}.{PROVIDE}({values}):\n    {tail}"
+        if provides:
+            values = ", ".join([f"{name}={name}" for name in declaration.names])
+            tail = f"with {receiver}.{PROVIDE}({values}):\n    {tail}"
     return compile_like(method.function, keyword, parameters, f"{merge}{tail}\n")

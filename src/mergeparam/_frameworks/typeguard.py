@@ -9,33 +9,36 @@ from typing import TYPE_CHECKING
 
 from typeguard import typechecked
 
-from mergeparam import _frameworks
 from mergeparam._compat import parse
+from mergeparam._frameworks.adapter import Adapter
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
     from types import FrameType
 
 
-def _refuse_above(cls: type, frame: FrameType) -> None:
-    """Refuse `@typechecked` above the `@mergeable` that is being applied in this frame.
+class TypeguardAdapter(Adapter):
+    """Knows what `@typechecked` does to a class."""
 
-    It compiles methods anew from their source, where no merge is, and passes in silence over
-    those that have a wrapper.
-    """
-    if _knows_typechecked(frame) and any(
-        _is_typechecked(_value(node, frame)) for node in _decorators_above(frame)
-    ):
-        msg = (
-            f"{cls.__qualname__} has typeguard's @typechecked above @mergeable, and typeguard "
-            f"compiles the methods anew from their source, where no merge is. Put @mergeable on "
-            f"top of the class, and @typechecked below it."
-        )
-        raise MergeDefinitionError(msg)
+    def check_decorators(self, cls: type, frame: FrameType) -> None:
+        """Refuse `@typechecked` above the `@mergeable` that is being applied in this frame.
+
+        It compiles methods anew from their source, where no merge is, and passes in silence over
+        those that have a wrapper.
+        """
+        if _mentions_typechecked(frame) and any(
+            _is_typechecked(_value(node, frame)) for node in _decorators_above(frame)
+        ):
+            msg = (
+                f"{cls.__qualname__} has typeguard's @typechecked above @mergeable, and typeguard "
+                f"compiles the methods anew from their source, where no merge is. Put @mergeable "
+                f"on top of the class, and @typechecked below it."
+            )
+            raise MergeDefinitionError(msg)
 
 
-def _knows_typechecked(frame: FrameType) -> bool:
-    """Whether the frame speaks of `typechecked` at all, so that its source is worth a look."""
+def _mentions_typechecked(frame: FrameType) -> bool:
+    """Whether the frame mentions `typechecked` at all, so that its source is worth a look."""
     if typechecked.__name__ in frame.f_code.co_names:
         return True
     return any(map(_is_typechecked, (*frame.f_locals.values(), *frame.f_globals.values())))
@@ -82,4 +85,4 @@ def _value(node: ast.expr, frame: FrameType) -> object:
             return None
 
 
-_frameworks.refusals.append(_refuse_above)
+ADAPTER = TypeguardAdapter()

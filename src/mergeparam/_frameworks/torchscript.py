@@ -1,13 +1,14 @@
 """TorchScript: refuse to compile merged methods from a source that does not hold the merge.
 
-Merged classes carry these functions, also to processes that have no PyTorch.
+Merged classes carry these functions, also to processes that have no PyTorch, so that this module
+imports none.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import NoReturn, TypeVar
 
-from mergeparam._introspect import merged_methods
 from mergeparam.errors import MergeDefinitionError
 
 M = TypeVar("M")
@@ -15,8 +16,13 @@ M = TypeVar("M")
 
 def prepare_module(module: M) -> M:
     """Return the module if nothing is merged in it any more, else refuse it."""
-    if merged_methods(type(module)):
-        refuse(type(module))
+    cls = type(module)
+    for base in cls.__mro__:
+        for method in getattr(vars(base).get("__mergeable__"), "methods", ()):
+            # A subclass may override the method by one that merges nothing.
+            function = inspect.unwrap(getattr(cls, method.name))
+            if getattr(function, "__merged_params__", ()):
+                refuse(cls)
     return module
 
 
