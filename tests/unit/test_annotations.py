@@ -63,14 +63,14 @@ names = {
         (object, UNSET, object),
         (None, None, None),
         (UnsetType, UNSET, UnsetType),
-        (Literal[1, None], None, Literal[1, None]),
+        ((Literal[1] | None), None, (Literal[1] | None)),
         (Literal[1], None, Optional[Literal[1]]),
         (Annotated[Any, "text"], None, Annotated[Any, "text"]),
         (Annotated[Optional[int], "text"], None, Annotated[Optional[int], "text"]),
         (Annotated[int, "text"], None, Optional[Annotated[int, "text"]]),
         (no_operator, None, Optional[no_operator]),
         ((int, str), None, (int, str)),
-        ([], UNSET, []),
+        ((), UNSET, ()),
         (print, None, Optional[print]),
         (no_type[0], None, Optional[no_type[0]]),
         (no_type[1], None, Optional[no_type[1]]),
@@ -127,7 +127,9 @@ def test_function_and_signature():
     def annotated(x: int, flag: bool, mode, *, text: "np.array" = 1) -> bool: ...  # noqa: F821
 
     signature = inspect.signature(annotated)
-    attribute, changed = optional_annotations(annotated, {"flag": None, "mode": None, "text": UNSET})
+    attribute, changed = optional_annotations(
+        annotated, {"flag": None, "mode": None, "text": UNSET}
+    )
     expected = typing.get_type_hints(annotated, localns=names) | {"flag": bool | None}
     if attribute == "__annotate__":
         changed = changed(1)
@@ -145,13 +147,15 @@ def test_whole_class(inject):
     class Layer:
         flag = mode = mask = 1
 
-        def __call__(self, *, flag: no_type[0] = MERGED, mode: [] = MERGED, mask: "array" = MERGED):  # noqa: F821
+        def __call__(
+            self, *, flag: no_type[0] = MERGED, mode: (int,) = MERGED, mask: "array" = MERGED
+        ):
             return flag, mode, mask
 
     mergeable("flag", "mode", Param("mask", unset=UNSET))(Layer)
 
     assert (1, 1, 1) == Layer()()
-    expected = {"flag": Optional[no_type[0]], "mode": [], "mask": "array"}
+    expected = {"flag": Optional[no_type[0]], "mode": (int,), "mask": "array"}
     assert expected == Layer.__call__.__annotations__
 
 

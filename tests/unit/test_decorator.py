@@ -1,22 +1,42 @@
-"""Which injection a method gets."""
+"""Which injection a method gets, and that nothing changes before everything is checked."""
 
+import dis
 import functools
+import os
 import subprocess
 import sys
 
 import pytest
 
-from mergeparam import MERGED, MergeDefinitionError, mergeable
-from mergeparam import _strategy as strategy
-from mergeparam._splice import SpliceError
+from mergeparam import MERGED, MergeDefinitionError, MergeWarning, _decorator, mergeable
+from mergeparam._inject import splice
+from mergeparam._inject.splice import can_splice
+
+NOP = bytes((dis.opmap["NOP"], 0))
+TESTED = sys.implementation.name == "cpython" and sys.version_info < (3, 16)
 
 
-@pytest.fixture
-def fresh_probe():
-    """Forget the answer of the probe, before and after."""
-    strategy.can_splice.cache_clear()
-    yield
-    strategy.can_splice.cache_clear()
+def catch_all(function):
+    """Wrap as decorators do."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return "around", function(*args, **kwargs)
+
+    return wrapper
+
+
+class Base:
+    """A base whose method a decorator has wrapped."""
+
+    flag = 1
+
+    def plain(self, *, flag=None):
+        return flag
+
+    @catch_all
+    def wrapped(self, *, flag=None):
+        return flag
 
 
 def make(**options):
@@ -34,120 +54,130 @@ def make(**options):
 
 def injection(cls):
     """Return the injection that the specification tells."""
-    return cls.__mergeable__.methods[0].injection
+    (method,) = cls.__mergeable__.methods
+    assert (method.injection == "inline") == (method.size > 0)
+    return method.injection
 
 
-@pytest.mark.parametrize("wanted", ["inline", "wrap"])
-def test_forced(wanted, monkeypatch):
-    """`inject=` decides, whatever the environment says."""
-    monkeypatch.setenv("MERGEPARAM_INJECT", "nonsense")
+@pytest.mark.skipif(not TESTED, reason="this interpreter's bytecode is not one that is tested")
+@pytest.mark.parametrize(
+    ("inject", "variable", "expected"),
+    [
+        ("inline", "nonsense", "inline"),
+        ("wrap", "nonsense", "wrap"),
+        ("auto", "inline", "inline"),
+        ("auto", "wrap", "wrap"),
+        ("auto", "auto", "inline"),
+        ("auto", None, "inline"),
+    ],
+)
+def test_choice(inject, variable, expected, monkeypatch):
+    """`inject=` decides; where it leaves the choice, the environment does, then the interpreter."""
+    if variable is not None:
+        monkeypatch.setenv("MERGEPARAM_INJECT", variable)
 
-    assert wanted == injection(make(inject=wanted))
-
-
-@pytest.mark.parametrize("wanted", ["inline", "wrap"])
-def test_environment(wanted, monkeypatch):
-    """The environment decides where the class does not."""
-    monkeypatch.setenv("MERGEPARAM_INJECT", wanted)
-
-    assert wanted == injection(make())
-
-
-def test_environment_that_says_nonsense(monkeypatch):
-    """A wrong word in the environment is an error that names the variable."""
-    monkeypatch.setenv("MERGEPARAM_INJECT", "nonsense")
-
-    with pytest.raises(MergeDefinitionError, match="MERGEPARAM_INJECT"):
-        make()
+    assert expected == injection(make(inject=inject))
 
 
-def test_tested_interpreters_splice():
-    """On CPython from 3.11 to 3.15 the merge is spliced."""
-    tested = sys.implementation.name == "cpython" and sys.version_info < (3, 16)
-
-    assert tested is strategy.can_splice()
-    assert ("inline" if tested else "wrap") == injection(make())
-
-
-@pytest.mark.usefixtures("fresh_probe")
-def test_other_versions_wrap(monkeypatch):
-    """A version that is not tested gets the wrapper."""
-    monkeypatch.setattr(strategy, "_TESTED", ((3, 9), (3, 10)))
-
-    assert "wrap" == injection(make())
-
-
-@pytest.mark.usefixtures("fresh_probe")
-@pytest.mark.parametrize("probe", ["raises", "is wrong"])
-def test_failed_probe_wraps(probe, monkeypatch):
-    """Where the probe function comes out wrong, the wrapper serves."""
-
-    def broken(code, merges):
-        if probe == "raises":
-            raise SpliceError(probe)
-        return code
-
-    monkeypatch.setattr(strategy, "splice", broken)
-
-    assert "wrap" == injection(make())
-
-
-class Traced:
-    """A base whose method a decorator has wrapped."""
-
-    flag = None
-
-    def _traced(function):
-        @functools.wraps(function)
-        def wrapper(*args, **kwargs):
-            return "traced", function(*args, **kwargs)
-
-        return wrapper
-
-    @_traced
-    def __call__(self, *, flag=None):
-        return flag
-
-
-def test_inherited_and_wrapped():
-    """A wrapped method that a base holds is left as it is; the child gets a wrapper."""
-
-    @mergeable("flag")
-    class Child(Traced):
-        flag = 1
-
-    assert "wrap" == injection(Child)
-    assert ("traced", 1) == Child()()
-    assert ("traced", None) == Traced()()
-
-
-def test_inline_that_cannot_be():
-    """A forced injection that is impossible says what to write."""
-    child = type("Child", (Traced,), {})
+@pytest.mark.parametrize("in_environment", [False, True])
+def test_no_such_injection(in_environment, monkeypatch):
+    """A wrong word is an error that names the three, and the variable."""
+    monkeypatch.setenv("MERGEPARAM_INJECT", "outline")
+    inject = "auto" if in_environment else "outline"
 
     with pytest.raises(
-        MergeDefinitionError, match=r"wraps what a base class holds.*inject='auto'"
+        MergeDefinitionError,
+        match="'outline' names no.*'auto', 'inline' or 'wrap'.*MERGEPARAM_INJ",
     ):
-        mergeable("flag", inject="inline")(child)
+        make(inject=inject)
 
 
-def test_wrapper_around_a_function_of_a_base():
-    """A wrapper in the class around a base's function leaves that function as it is."""
+def test_interpreter_decides(monkeypatch):
+    """Where the splicer does not trust the interpreter, the wrapper serves."""
+    assert ("inline" if can_splice() else "wrap") == injection(make())
 
-    class Base:
+    monkeypatch.setattr(splice, "can_splice", lambda: False)
+    assert "wrap" == injection(make())
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [("plain", "inline"), ("wrapped", "wrap"), ("copied", "wrap"), ("renamed", "inline")],
+)
+def test_functions_of_a_base(method, expected):
+    """A copy can be spliced; what is inside of a wrapper from elsewhere is left as it is."""
+
+    class Child(Base):
+        flag = 2
+        copied = catch_all(Base.plain)
+        renamed = Base.plain
+
+    mergeable("flag", method=method)(Child)
+
+    assert (expected if can_splice() else "wrap") == injection(Child)
+    result = ("around", 2) if expected == "wrap" else 2
+    assert result == getattr(Child(), method)()
+    assert (("around", None), None) == (Base().wrapped(), Base().plain())
+
+
+class Strange(Base):
+    """A class with a function that some tool has rewritten."""
+
+    def strange(self, *, flag=None):
+        return flag
+
+    strange.__code__ = strange.__code__.replace(co_code=NOP + strange.__code__.co_code)
+
+
+@pytest.mark.skipif(not TESTED, reason="this interpreter's bytecode is not one that is tested")
+@pytest.mark.parametrize(
+    ("method", "match", "result"),
+    [("wrapped", "inside of something", ("around", 1)), ("strange", "does not begin as", 1)],
+)
+def test_inline_that_cannot_be(method, match, result):
+    """Where it is asked for, the error says what to write; otherwise the wrapper serves."""
+    cls = type("Child", (Strange,), {"__module__": __name__, "flag": 1})
+
+    with pytest.raises(
+        MergeDefinitionError, match=rf"Child\.{method}\(\) cannot.*{match}.*inject='auto'"
+    ):
+        mergeable("flag", method=method, inject="inline")(cls)
+    assert {"__module__", "flag", "__doc__"} == set(vars(cls))
+    mergeable("flag", method=method)(cls)
+    assert ("wrap", result) == (injection(cls), getattr(cls(), method)())
+
+
+def test_warning_that_is_an_error():
+    """A warning that the user turns into an error leaves the class as it was."""
+
+    class Layer:
         flag = 1
 
-        def __call__(self, *, flag=None):
-            return flag
+        def __call__(self, *, flag=MERGED):
+            return self.flag
 
-    @mergeable("flag")
-    class Child(Base):
-        @functools.wraps(Base.__call__)
-        def __call__(self, *args, **kwargs):
-            return "child", super().__call__(*args, **kwargs)
+    before = dict(vars(Layer)), Layer.__call__.__code__
+    with pytest.raises(MergeWarning):
+        mergeable("flag")(Layer)
 
-    assert ("child", 1) == Child()()
-    assert None is Base()()
+    assert before == (dict(vars(Layer)), Layer.__call__.__code__)
+
+
+def test_frameworks_are_asked_and_told(monkeypatch):
+    """Adapters may refuse the class, and finish it; they see the frame of its definition."""
+    calls = []
+
+    class Adapter:
+        def check_decorators(self, cls, frame):
+            calls.append(("check", cls.__name__, frame.f_code.co_name))
+
+        def finish_class(self, cls):
+            calls.append(("finish", cls.__name__, "__mergeable__" in vars(cls)))
+
+    monkeypatch.setattr(_decorator, "adapters", [Adapter()])
+    make()
+
+    assert [("check", "Layer", "make"), ("finish", "Layer", True)] == calls
 
 
 def test_interpreter_with_other_operations():
@@ -155,7 +185,7 @@ def test_interpreter_with_other_operations():
     script = """
 import attrs, opcode, sys
 opcode.opmap = {name: op for name, op in opcode.opmap.items() if name != "RESUME"}
-del opcode._inline_cache_entries
+opcode.__dict__.pop("_inline_cache_entries", None)
 sys.implementation.name = "other"
 from mergeparam import MERGED, mergeable
 
@@ -167,6 +197,8 @@ class Layer:
 
 print(Layer()(), Layer.__mergeable__.methods[0].injection)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ}
+    )
 
     assert "1 wrap\n" == done.stdout + done.stderr

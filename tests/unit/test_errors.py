@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from mergeparam import ConflictingParamError, MergeError, MissingParamError, merge_param
-from mergeparam._report import Situation, conflict_error, missing_error
+from mergeparam import ConflictingParamError, MergeError, MissingParamError
+from mergeparam._call.messages import CallState, conflict_error, missing_error
 from mergeparam.errors import shorten
 
 
@@ -17,72 +17,24 @@ class Rude:
         raise RuntimeError("no")
 
 
-SITUATION = Situation("flag", True, [1], "flag", "Model.Dropout", "__call__", "Model.Dropout")
-
-
-def test_missing_message():
-    """Class, method, parameter, both values and the fix."""
-    error = missing_error(Situation("flag", None, None, "flag", "Dropout", "__call__", "Dropout"))
-
-    expected = (
-        "Dropout.__call__(): 'flag' is set in neither place: self.flag is None and the call gave "
-        "None. Set it in one of them: Dropout(..., flag=...), or flag=... in the call; or provide "
-        "it to all calls inside `with provide(flag=...):`."
-    )
-    assert expected == str(error)
-
-
-def test_conflict_message():
-    """Class, method, parameter, both values and the fix."""
-    error = conflict_error(SITUATION)
-
-    expected = (
-        "Model.Dropout.__call__(): 'flag' is set in both places: self.flag is True and the call "
-        "gave [1]. Set it in one of them: leave flag= out of the call, or leave it out of "
-        "Dropout(..., flag=...)."
-    )
-    assert expected == str(error)
-    assert ("Model.Dropout", "__call__", "flag", True, [1]) == (
-        error.owner,
-        error.method,
-        error.param,
-        error.attribute_value,
-        error.call_value,
-    )
-
-
-def test_attribute_under_another_name():
-    """Where the attribute has another name, the constructor's argument is not guessed."""
-    error = missing_error(Situation("flag", None, None, "inner._flag", "A", "__call__", "B"))
-
-    assert "A.__call__() (merged by B): 'flag'" in str(error)
-    assert "the constructor (self.inner._flag), or flag=..." in str(error)
-
-
-def test_merge_param_message():
-    """The function knows neither class nor method."""
-    with pytest.raises(MissingParamError) as caught:
-        merge_param("flag", None, None)
-
-    assert None is caught.value.owner
-    assert str(caught.value).startswith("'flag' is set in neither place: the constructor attr")
+STATE = CallState("flag", True, [1], "flag", "Model.Dropout", "__call__", "Model.Dropout")
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickle(protocol):
     """Type, message and fields survive."""
-    error = conflict_error(SITUATION)
-    copy = pickle.loads(pickle.dumps(error, protocol))
+    for error in (conflict_error(STATE), missing_error(STATE, ["mode"])):
+        copy = pickle.loads(pickle.dumps(error, protocol))
 
-    assert ConflictingParamError is type(copy)
-    assert str(error) == str(copy)
-    assert vars(error) == vars(copy)
+        assert type(error) is type(copy)
+        assert str(error) == str(copy)
+        assert vars(error) == vars(copy)
 
 
 def test_pickle_with_values_that_do_not():
     """A value that cannot be pickled is replaced by its short `repr`."""
     lock = threading.Lock()
-    copy = pickle.loads(pickle.dumps(conflict_error(Situation("flag", lock, 1))))
+    copy = pickle.loads(pickle.dumps(conflict_error(CallState("flag", lock, 1))))
 
     assert shorten(lock) == copy.attribute_value
     assert 1 == copy.call_value

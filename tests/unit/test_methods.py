@@ -66,7 +66,7 @@ class Namesake:
 OldNamesake = Namesake
 
 
-class Namesake(OldNamesake):  # noqa: F811 - the base has the same name
+class Namesake(OldNamesake):
     method = OldNamesake.method
     reached = catch_all(OldNamesake.method)
 

@@ -1,173 +1,277 @@
-"""The merge as source text (golden), and as template code."""
+"""The merge as source text (golden), and the private names that it reads."""
+
+import types
 
 import pytest
 
-from mergeparam import UNSET, Param
-from mergeparam._generate import signature_source
-from mergeparam._parameters import read_parameters
-from mergeparam._prologue import (
-    fresh_name,
-    make_merges,
-    merge_source,
-    unset_attributes,
-)
+from mergeparam import MERGED, UNSET, MissingParamError, Param, mergeable
+from mergeparam._declare.checks import declare
+from mergeparam._inject.source import PrivateNames, merge_source, share_unset
 
+NO_NAMES = PrivateNames("", {})
 GOLDEN = {
     "raise": (
-        Param("flag"),
+        {"params": (Param("flag"),)},
         """\
 if flag is None:
     flag = self.flag
     if flag is None:
-        flag = self._mergeparam_neither(flag, 'K', 'flag')
+        flag = self._mergeparam_missing_flag(7)
 elif self.flag is not None:
-    flag = self._mergeparam_both(flag, 'K', self.flag, 'flag')
+    flag = self._mergeparam_conflict_flag(7, flag, self.flag)
 """,
     ),
     "raise_if_different": (
-        Param("flag", on_conflict="raise_if_different"),
+        {"params": (Param("flag", on_conflict="raise_if_different"),)},
         """\
 if flag is None:
     flag = self.flag
     if flag is None:
-        flag = self._mergeparam_neither(flag, 'K', 'flag')
-elif None is not self.flag is not flag:
-    flag = self._mergeparam_both(flag, 'K', self.flag, 'flag')
+        flag = self._mergeparam_missing_flag(7)
+else:
+    flag = (flag, self.flag)
+    if flag[1] is None or flag[1] is flag[0]:
+        flag = flag[0]
+    else:
+        flag = self._mergeparam_conflict_flag(7, *flag)
 """,
     ),
     "use_call": (
-        Param("flag", on_conflict="use_call"),
+        {"params": (Param("flag", on_conflict="use_call"),)},
         """\
 if flag is None:
     flag = self.flag
     if flag is None:
-        flag = self._mergeparam_neither(flag, 'K', 'flag')
+        flag = self._mergeparam_missing_flag(7)
 """,
     ),
     "use_attribute": (
-        Param("flag", on_conflict="use_attribute"),
+        {"params": (Param("flag", on_conflict="use_attribute"),)},
         """\
 match self.flag:
     case None:
         if flag is None:
-            flag = self._mergeparam_neither(flag, 'K', 'flag')
+            flag = self._mergeparam_missing_flag(7)
     case flag:
         pass
 """,
     ),
-    "use_attribute with another unset": (
-        Param("flag", on_conflict="use_attribute", unset=UNSET),
+    "use_attribute of a name that is no pattern": (
+        {"params": (Param("_", on_conflict="use_attribute"),)},
         """\
-if self._mergeparam_unset is flag:
-    flag = self.flag
-    if self._mergeparam_unset is flag:
-        flag = self._mergeparam_neither(flag, 'K', 'flag')
+if _ is None:
+    _ = self._
+    if _ is None:
+        _ = self._mergeparam_missing__(7)
 else:
-    flag = self._mergeparam_both(flag, 'K', self.flag, 'flag')
+    _ = (_, self._)
+    _ = _[_[1] is not None]
 """,
     ),
-    "dotted, and a literal unset": (
-        Param("flag", attribute="wrapped.inner", unset=...),
+    "use_attribute with another unset, as a global": (
+        {
+            "params": (Param("flag", on_conflict="use_attribute", unset=UNSET),),
+            "names": PrivateNames("", {"flag": "_mergeparam_UNSET"}),
+        },
+        """\
+if flag is _mergeparam_UNSET:
+    flag = self.flag
+    if flag is _mergeparam_UNSET:
+        flag = self._mergeparam_missing_flag(7)
+else:
+    flag = (flag, self.flag)
+    flag = flag[flag[1] is not _mergeparam_UNSET]
+""",
+    ),
+    "unset through the class, and names that a base has taken": (
+        {
+            "params": (Param("flag", unset=UNSET, on_conflict="use_call"),),
+            "names": PrivateNames("_2", {}),
+        },
+        """\
+if flag is self._mergeparam_unset_flag_2(7):
+    flag = self.flag
+    if flag is self._mergeparam_unset_flag_2(7):
+        flag = self._mergeparam_missing_flag_2(7)
+""",
+    ),
+    "dotted, a literal unset, another receiver": (
+        {"receiver": "args[0]", "params": (Param("flag", attribute="inner.f", unset=...),)},
         """\
 if flag is ...:
-    flag = self.wrapped.inner
+    flag = args[0].inner.f
     if flag is ...:
-        flag = self._mergeparam_neither(flag, 'K', 'flag')
-elif self.wrapped.inner is not ...:
-    flag = self._mergeparam_both(flag, 'K', self.wrapped.inner, 'flag')
+        flag = args[0]._mergeparam_missing_flag(7)
+elif args[0].inner.f is not ...:
+    flag = args[0]._mergeparam_conflict_flag(7, flag, args[0].inner.f)
+""",
+    ),
+    "several, and one that a wrapper may hand on": (
+        {
+            "params": (Param("one", on_conflict="use_call"), Param("two", on_conflict="use_call")),
+            "may_receive_merged": frozenset({"two"}),
+        },
+        """\
+if one is None:
+    one = self.one
+    if one is None:
+        one = self._mergeparam_missing_one(7)
+if two is self._mergeparam_merged:
+    two = None
+if two is None:
+    two = self.two
+    if two is None:
+        two = self._mergeparam_missing_two(7)
 """,
     ),
 }
 
 
-@pytest.mark.parametrize(("param", "expected"), GOLDEN.values(), ids=GOLDEN)
-def test_merge_source(param, expected):
+@pytest.mark.parametrize(("options", "expected"), GOLDEN.values(), ids=GOLDEN)
+def test_merge_source(options, expected):
     """The merge is what a careful author would write."""
-    assert expected == merge_source("K", "self", (param,))
+    options = {"receiver": "self", "names": NO_NAMES, "identity": 7, **options}
+
+    assert expected == merge_source(**options)
 
 
-def test_parameters_one_after_the_other():
-    """Several parameters merge in the order of the signature, on any receiver."""
-    source = merge_source("K", "args[0]", (Param("one"), Param("two")))
-
-    assert source.index("one = args[0].one") < source.index("two = args[0].two")
-    assert 12 == len(source.splitlines())
-
-
-def test_key_is_quoted():
-    """A class's name never becomes code."""
-    source = merge_source("<locals>'\"\n", "self", (Param("flag"),))
-
-    assert repr("<locals>'\"\n") in source
+def make(module, name="Layer", **params):
+    """Return a class, and its declaration, as if it stood in a module."""
+    source = f"""class {name}:
+    {" = ".join(params)} = 5
+    def __call__(self, *, {"=MERGED, ".join(params)}=MERGED): return {", ".join(params)}
+"""
+    vars(module).setdefault("MERGED", MERGED)
+    exec(source, vars(module))
+    return vars(module)[name]
 
 
-def test_unset_attributes():
-    """Objects that are no literals are reached through the class."""
-    unset = object()
-    found = unset_attributes(
-        "K",
-        (
-            Param("one"),
-            Param("two", unset=UNSET),
-            Param("three", unset=unset),
-            Param("four", unset=False),
-        ),
-    )
+def unset_globals(module):
+    """Return the private globals of a module."""
+    return {name: held for name, held in vars(module).items() if name.startswith("_mergeparam")}
 
-    assert [UNSET, unset] == list(found.values())
-    assert "_mergeparam_unset" in found
-    assert found != unset_attributes("L", (Param("three", unset=unset),))
+
+OWN, OTHER = object(), object()
 
 
 @pytest.mark.parametrize(
-    "signature",
+    ("unset", "already", "expected"),
     [
-        "self",
-        "self, /",
-        "self, x, /, y, *args, z, **kwargs",
-        "self, *, z",
-        "*args, **kwargs",
-        "*args, z",
+        (None, {}, None),
+        (False, {}, None),
+        (..., {}, None),
+        (UNSET, {}, "_mergeparam_UNSET"),
+        (UNSET, {"_mergeparam_UNSET": UNSET}, "_mergeparam_UNSET"),
+        (UNSET, {"_mergeparam_UNSET": OTHER}, None),
+        (0, {}, "_mergeparam_unset_Layer_flag"),
+        (OWN, {}, "_mergeparam_unset_Layer_flag"),
+        (OWN, {"_mergeparam_unset_Layer_flag": OWN}, "_mergeparam_unset_Layer_flag"),
+        (OWN, {"_mergeparam_unset_Layer_flag": OTHER}, None),
     ],
+    ids=repr,
 )
-def test_signature_source(signature):
-    """The parameters come out as they were written."""
-    namespace = {}
-    exec(f"def function({signature}): pass", namespace)
+def test_share_unset(unset, already, expected):
+    """An object that is no literal becomes a global, unless the name is another object's."""
+    module = types.ModuleType("user")
+    vars(module).update(already)
+    (declaration,) = declare(make(module, flag=unset), (Param("flag", unset=unset),), "__call__")
+    found = share_unset(declaration)
 
-    assert signature == signature_source(read_parameters(namespace["function"].__code__))
-
-
-def test_fresh_name():
-    """A name that is taken gets underscores."""
-    assert "end" == fresh_name("end", ("a",))
-    assert "end__" == fresh_name("end", ("end", "end_"))
+    assert ({} if expected is None else {"flag": expected}) == found
+    assert already | dict.fromkeys(found.values(), unset) == unset_globals(module)
 
 
-def test_merges_know_their_slots():
-    """Each has the slots of the object and its parameter, and a template with their cells."""
+def test_class_whose_name_is_no_identifier():
+    """Its objects are read through the class."""
+    cls = make(types.ModuleType("user"), flag=OWN)
+    cls.__name__ = "Layer[int]"
+    (declaration,) = declare(cls, (Param("flag", unset=OWN),), "__call__")
 
-    def target(this, x, *args, flag, mode, **kwargs):
-        return lambda: (this, flag)
-
-    flag, mode = make_merges(target.__code__, "K", "this", (Param("flag"), Param("mode")))
-
-    assert ((0, 2), (0, 3)) == (flag.slots, mode.slots)
-    assert {"receiver", "param"} == set(flag.template.co_cellvars)
-    assert ("receiver",) == mode.template.co_cellvars
-    assert {"key": "K", "param": "mode"} == mode.consts
+    assert {} == share_unset(declaration)
 
 
-def test_templates_are_compiled_once():
-    """Parameters that merge in the same way share a template, whatever they are called."""
+def test_taken_name_is_read_through_the_class(inject):
+    """The second class of a name has other objects; both merge right, and the module stays."""
+    module = types.ModuleType("user")
+    layers = []
+    for unset in (OWN, OTHER, OTHER):
+        cls = make(module, flag=unset, mode=unset)
+        mergeable(Param("flag", unset=unset), Param("mode", unset=unset, default=3))(cls)
+        cls.mode = unset
+        layers.append(cls)
+        del module.Layer
+    private = {"_mergeparam_unset_Layer_flag": OWN, "_mergeparam_unset_Layer_mode": OWN}
 
-    def target(*args, flag, mode):
-        pass
+    assert private == unset_globals(module)
+    for cls, unset in zip(layers, (OWN, OTHER, OTHER), strict=True):
+        through_class = "_mergeparam_unset_flag" in vars(cls)
+        assert (unset is OTHER) == through_class
+        assert (5, 3) == cls()()
+        cls.flag = unset
+        assert (1, 2) == cls()(flag=1, mode=2)
+        with pytest.raises(MissingParamError) as caught:
+            cls()()
+        assert ("flag",) == caught.value.params
 
-    params = Param("flag", attribute="inner.flag"), Param("mode", attribute="other.mode")
-    flag, mode = make_merges(target.__code__, "K", "args[0]", params)
-    (other,) = make_merges(target.__code__, "K", "args[0]", (Param("mode"),))
 
-    assert flag.template is mode.template
-    assert other.template is not mode.template
-    assert {"step0": "other", "step1": "mode"}.items() <= mode.names.items()
+def test_foreign_globals_are_left_alone(inject):
+    """A function from another module gets its objects through the class."""
+    module, other = types.ModuleType("user"), types.ModuleType("other")
+    base = make(module, "Base", flag=UNSET)
+    cls = mergeable(Param("flag", unset=UNSET))(type("Sub", (base,), {"__module__": "other"}))
+
+    assert {} == unset_globals(module) == unset_globals(other)
+    assert 5 == cls()()
+
+
+def private_names(cls):
+    """Return the names that the decorator has put into a class."""
+    return {name for name in vars(cls) if name.startswith("_mergeparam_")} - {"_mergeparam_merged"}
+
+
+def test_suffixes_of_taken_names(inject):
+    """A subclass, and a second method of one class, get private names of their own."""
+
+    @mergeable("flag")
+    class Base:
+        flag = 1
+
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    @mergeable("flag", method=("__call__", "other"))
+    class Sub(Base):
+        def __call__(self, *, flag=MERGED):
+            return "sub", flag
+
+        def other(self, *, flag=MERGED):
+            return "other", flag
+
+    suffixes = {method.name: method.suffix for method in Sub.__mergeable__.methods}
+    missing = {name for name in private_names(Sub) if "missing" in name}
+
+    assert [""] == [method.suffix for method in Base.__mergeable__.methods]
+    assert {"__call__": "_2", "other": "_3"} == suffixes
+    assert {"_mergeparam_missing_flag_2", "_mergeparam_missing_flag_3"} == missing
+    # The base's own question about a conflict is answered by the class that merges again.
+    assert {"_mergeparam_conflict_flag"} < private_names(Sub)
+    assert (("sub", 1), ("other", 1), 1) == (Sub()(), Sub().other(), Base()())
+
+
+def test_suffix_beside_a_parameter_of_that_name(inject):
+    """`flag` with a suffix and `flag_2` do not share a name."""
+
+    @mergeable(Param("flag", default=1))
+    class Base:
+        flag = None
+
+        def __call__(self, *, flag=MERGED): ...
+
+    @mergeable(Param("flag", default=1), Param("flag_2", default=2), Param("flag_2_2", default=3))
+    class Sub(Base):
+        flag_2 = flag_2_2 = None
+
+        def __call__(self, *, flag=MERGED, flag_2=MERGED, flag_2_2=MERGED):
+            return flag, flag_2, flag_2_2
+
+    assert (1, 2, 3) == Sub()()
