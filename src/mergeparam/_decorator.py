@@ -6,10 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from mergeparam._declare.body import warn_of_raw_reads
+from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
 from mergeparam._declare.checks import Declaration, check_params, declare
 from mergeparam._declare.signature import read_original
-from mergeparam._frameworks import adapters, load_adapters
+from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
 from mergeparam._inject.source import PrivateNames, choose_suffix, share_unset
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
@@ -125,6 +125,7 @@ def _decorate(
     plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
     for declaration in declarations:
         warn_of_raw_reads(declaration)
+        warn_of_stored_defaults(declaration)
 
     install(cls, plans)
     for adapter in adapters:
@@ -139,6 +140,10 @@ def _plan(
     taken: set[str],
 ) -> Plan:
     """Work out the code of a merged method, and what the class will carry of it."""
+    # What checks types should see merged values, so the merge goes around it.
+    if strategy != "inline" and checks_types(declaration.method.found):
+        method = declaration.method._replace(ownership="opaque")
+        declaration = declaration._replace(method=method)
     method, params = declaration
     # Too large to be met again by chance, in this process or in another one that sends classes.
     identity = int.from_bytes(os.urandom(7))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import sys
 from typing import Any, Final, NoReturn
 
+from mergeparam._compat import qualified_name
 from mergeparam.errors import MergeDefinitionError
 
 
@@ -18,11 +20,13 @@ class MergedType(enum.Enum):
         return self.name
 
     def __bool__(self) -> NoReturn:
-        """Refuse: a body that sees `MERGED` runs in a class that was never decorated."""
+        """Refuse: a body sees `MERGED` only where the class of a method was not decorated."""
+        code = sys._getframe(1).f_code  # noqa: SLF001 - the only way to the body that asks
         msg = (
-            "MERGED has reached a method's body, so the method was never merged. "
-            "Put @mergeable on top of the class that defines the method, and name this "
-            "parameter in it (bare @mergeable takes every parameter whose default is MERGED)."
+            f"MERGED has reached the body of {qualified_name(code, code.co_name)}(), so a method "
+            f"that has it as a default was never merged: this one, or an override that hands it "
+            f"on. Put @mergeable on top of the class that defines that method, and name the "
+            f"parameter in it (bare @mergeable takes every parameter whose default is MERGED)."
         )
         raise MergeDefinitionError(msg)
 

@@ -262,6 +262,10 @@ def run_in_steps(
             resume = coroutine.throw
 
 
+# Runtime type checkers decorate what a class holds, and this is held by merged classes.
+run_in_steps.__no_type_check__ = True  # type: ignore[attr-defined]
+
+
 def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any object
     """Return the value that is provided under this name here, or `unset` if there is none."""
     if not living.scopes:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dis
 import warnings
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
 
-from mergeparam.errors import MergeWarning
+from mergeparam._declare.methods import unwrap
+from mergeparam._declare.signature import read_defaults
+from mergeparam._sentinels import MERGED
+from mergeparam.errors import MergeWarning, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +37,54 @@ def warn_of_raw_reads(declaration: Declaration) -> None:
                 # Code without a module has None here, which would silence the warning.
                 module=str(method.function.__module__),
             )
+
+
+def warn_of_stored_defaults(declaration: Declaration) -> None:
+    """Warn where `__init__` stores a default that would count as set in every object."""
+    cls = declaration.method.cls
+    init = unwrap(cls.__init__)[-1]
+    if not isinstance(init, FunctionType) or init.__code__.co_filename.startswith("<"):
+        return  # it is generated, from fields whose defaults are checked
+    defaults = read_defaults(init)
+    for param in declaration.params:
+        stored = _stored_parameter(init.__code__, param.attribute)
+        default = defaults.get(stored, param.unset) if stored is not None else param.unset
+        if default is MERGED or (
+            default is not param.unset and param.on_conflict in ("raise", "raise_if_different")
+        ):
+            msg = (
+                f"{cls.__qualname__}.__init__() stores its parameter {stored!r} as "
+                f"self.{param.attribute}, and the default {shorten(default)} counts as set in "
+                f"every object, so that each call that gives {param.name!r} is a conflict. Write "
+                f"{stored}={shorten(param.unset)}; for a value where neither is set, declare "
+                f"Param({param.name!r}, default={shorten(default)}), and for one that calls "
+                f"overrule, on_conflict='use_call'."
+            )
+            warnings.warn_explicit(
+                msg,
+                MergeWarning,
+                filename=init.__code__.co_filename,
+                lineno=init.__code__.co_firstlineno,
+                module=str(init.__module__),
+            )
+
+
+def _stored_parameter(code: CodeType, attribute: str) -> str | None:
+    """Return the parameter that a constructor stores, as it is, in an attribute of the object."""
+    if attribute not in code.co_names or not code.co_argcount:
+        return None
+    loaded: list[str] = []
+    for instruction in dis.get_instructions(code):
+        value = instruction.argval
+        if instruction.opname.startswith("LOAD_FAST"):
+            loaded += value if isinstance(value, tuple) else [value]
+        elif instruction.opname == "STORE_ATTR" and value == attribute:
+            # The value is loaded first, then the object: `self.flag = flag`.
+            if loaded[-1:] == [code.co_varnames[0]] and len(loaded) > 1:
+                return loaded[-2]
+        elif instruction.opname not in {"EXTENDED_ARG", "CACHE"}:
+            loaded = []
+    return None
 
 
 def _reading_lines(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:

@@ -220,6 +220,7 @@ def _check(declaration: Declaration) -> None:
                 f"where the constructor's value lives: Param({param.name!r}, attribute='...')."
             )
             raise MergeDefinitionError(msg)
+        _check_constructor(cls, param)
 
     required = None
     for name in reversed(method.parameters.positional):
@@ -236,6 +237,34 @@ def _check(declaration: Declaration) -> None:
         msg = (
             f"{method.label} is {shorten(method.found)}, which is no callable, so that no wrapper "
             f"can go around it. Write the method with def in {cls.__qualname__}."
+        )
+        raise MergeDefinitionError(msg)
+
+
+def _check_constructor(cls: type, param: Param) -> None:
+    """Refuse a constructor default that would count as set in every object."""
+    attribute = param.attribute
+    defaults = {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
+    for field in getattr(cls, "__dataclass_fields__", {}).values():
+        if field.name not in defaults:
+            defaults[field.name] = field.default
+    default = defaults.get(attribute, attrs.NOTHING)
+    # A factory decides for itself. Without a default, dataclasses have their own object.
+    if default is attrs.NOTHING or type(default).__name__ in ("_MISSING_TYPE", "Factory"):
+        return
+    if default is MERGED:
+        msg = (
+            f"{cls.__qualname__} gives the field {attribute!r} the default MERGED, which is for "
+            f"parameters of methods. Write {attribute}: ... | None = {shorten(param.unset)}."
+        )
+        raise MergeDefinitionError(msg)
+    if default is not param.unset and param.on_conflict in ("raise", "raise_if_different"):
+        msg = (
+            f"{cls.__qualname__} gives the field {attribute!r} the default {shorten(default)}, "
+            f"which counts as set in every object, so that each call that gives {param.name!r} "
+            f"would be a conflict. Write {attribute}: ... = {shorten(param.unset)}; for a value "
+            f"where neither is set, declare Param({param.name!r}, default={shorten(default)}), "
+            f"and for one that calls overrule, on_conflict='use_call'."
         )
         raise MergeDefinitionError(msg)
 

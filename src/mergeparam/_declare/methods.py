@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mergeparam._compat import qualified_name
 from mergeparam._declare.signature import Parameters, read_parameters
-from mergeparam._frameworks import checks_types
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -83,8 +82,12 @@ def find_method(cls: type, name: str) -> Method:
         MergeDefinitionError: there is none, it has no object to read an attribute of, or it has
             no Python function.
     """
-    label = f"{cls.__qualname__}.{name}()"
     definer = find_definer(cls, name)
+    if definer is None and name.startswith("__"):
+        # In the namespace a private name is mangled.
+        name = f"_{cls.__name__.lstrip('_')}{name}"
+        definer = find_definer(cls, name)
+    label = f"{cls.__qualname__}.{name}()"
     if definer is None:
         msg = (
             f"{cls.__qualname__} has no method {name!r} to merge parameters in. "
@@ -152,10 +155,8 @@ def _whose(
     if definer is cls:
         for at, link in enumerate(chain):
             if isinstance(link, FunctionType) and _is_written_in(cls, link):
-                # What checks types should see merged values. And of callable objects that nobody
-                # knows there is no telling whether this function is all that they run.
-                if at and checks_types(chain[0]):
-                    return link, "opaque"
+                # Of callable objects that nobody knows there is no telling whether this function
+                # is all that they run.
                 for outer in chain[:at]:
                     package = type(outer).__module__.partition(".")[0]
                     if not isinstance(outer, FunctionType) and package not in _RUN_WHAT_THEY_WRAP:

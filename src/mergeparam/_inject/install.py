@@ -173,6 +173,8 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
         function.__module__, function.__name__ = cls.__module__, name
         function.__qualname__ = f"{cls.__qualname__}.{name}"
         setattr(function, IDENTITY_OF, method.identity)
+        # Runtime type checkers that decorate whole classes leave alone what has this mark.
+        function.__no_type_check__ = True
     # A base's body may be handed what this class has merged, and then asks about a conflict.
     for level in merged_methods_of(cls):
         if level.name == method.name:
