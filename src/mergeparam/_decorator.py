@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
-from mergeparam._declare.checks import Declaration, check_params, declare
+from mergeparam._declare.checks import Declaration, check_all_named, check_params, declare
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
@@ -115,8 +115,9 @@ def _decorate(
             f"class that has the constructor attribute; a function has no constructor."
         )
         raise MergeDefinitionError(msg)
+    frame = _frame_of_the_class()
     for adapter in adapters:
-        adapter.check_decorators(cls, _frame_of_the_class())
+        adapter.check_decorators(cls, frame)
     strategy = choose_injection(inject)
 
     # Everything that can be wrong is found before anything is changed.
@@ -124,6 +125,7 @@ def _decorate(
     taken: set[str] = set()
     plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
     for declaration in declarations:
+        check_all_named(declaration, frame)
         warn_of_raw_reads(declaration)
         warn_of_stored_defaults(declaration)
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import operator
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import attrs
 
 from mergeparam._call.messages import CallState, conflict_error, missing_error
 from mergeparam._call.provide import is_provided, living, provided
-from mergeparam._declare.methods import merged_methods_of
+from mergeparam._declare.methods import find_definer, merged_methods_of
 from mergeparam._frameworks import is_tracing
+from mergeparam._sentinels import MERGED
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
@@ -146,6 +147,14 @@ def make_conflict(
         # In a class with several bases, another base may come first and merge the parameter too.
         if call_value is attribute_value and _is_forwarded(type(self), method, param):
             return call_value
+        if call_value is MERGED:
+            override = find_definer(type(self), method.name)
+            msg = (
+                f"{getattr(override, '__qualname__', override)}.{method.name}() hands on MERGED "
+                f"for {param.name!r}, the default of a parameter that it does not merge. Put "
+                f"@mergeable({param.name!r}) on top of that class."
+            )
+            raise MergeDefinitionError(msg)
         raise conflict_error(_call_state(self, method, param, attribute_value, call_value))
 
     return conflict
@@ -172,6 +181,15 @@ def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noq
         return body if bind is None else bind(body, self, type(self))
 
     return bound_body
+
+
+def refuse_unnamed(self: object, name: str) -> NoReturn:
+    """Refuse a call in which a parameter is left at `MERGED`, because no decorator names it."""
+    msg = (
+        f"{type(self).__qualname__} was called without {name!r}, whose default is MERGED, and no "
+        f"@mergeable names it. Name it in the decorator, or write another default."
+    )
+    raise MergeDefinitionError(msg)
 
 
 def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:

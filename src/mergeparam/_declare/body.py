@@ -18,17 +18,28 @@ if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
 
 
+_MERGES_BY_HAND = ("merge_param", "first_from")
+
+
 def warn_of_raw_reads(declaration: Declaration) -> None:
     """Warn, at the line that does it, of every read of a merged parameter's raw attribute."""
     method = declaration.method
     code = method.function.__code__
     for param in declaration.params:
         for line in _reading_lines(code, method.receiver, param.attribute.split(".")):
-            msg = (
-                f"{method.label} merges {param.name!r}, and line {line} reads the raw "
-                f"{method.receiver}.{param.attribute}, which is unset whenever the call gave the "
-                f"value. Read {param.name!r} there: in the body it is the merged value."
-            )
+            by_hand = [name for name in _MERGES_BY_HAND if name in code.co_names]
+            if by_hand:
+                msg = (
+                    f"{method.label} merges {param.name!r}, and line {line} merges it once more, "
+                    f"by {by_hand[0]}(...). Delete that line: in the body {param.name!r} is the "
+                    f"merged value."
+                )
+            else:
+                msg = (
+                    f"{method.label} merges {param.name!r}, and line {line} reads the raw "
+                    f"{method.receiver}.{param.attribute}, which is unset whenever the call gave "
+                    f"the value. Read {param.name!r} there: in the body it is the merged value."
+                )
             warnings.warn_explicit(
                 msg,
                 MergeWarning,
@@ -43,8 +54,9 @@ def warn_of_stored_defaults(declaration: Declaration) -> None:
     """Warn where `__init__` stores a default that would count as set in every object."""
     cls = declaration.method.cls
     init = unwrap(cls.__init__)[-1]
-    if not isinstance(init, FunctionType) or init.__code__.co_filename.startswith("<"):
-        return  # it is generated, from fields whose defaults are checked
+    file = getattr(getattr(init, "__code__", None), "co_filename", "<")
+    if not isinstance(init, FunctionType) or file.startswith("<"):
+        return  # it is generated, from fields whose defaults are checked, or not in Python
     defaults = read_defaults(init)
     for param in declaration.params:
         stored = _stored_parameter(init.__code__, param.attribute)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from types import FrameType
 
 
 class Declaration(NamedTuple):
@@ -28,6 +30,12 @@ class Declaration(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """The names of the parameters."""
         return tuple([param.name for param in self.params])
+
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """The names of parameters with the default `MERGED` that no `@mergeable` has named yet."""
+        defaults = read_defaults(self.method.function)
+        return tuple([n for n, d in defaults.items() if d is MERGED and n not in self.names])
 
     @property
     def may_receive_merged(self) -> frozenset[str]:
@@ -98,6 +106,30 @@ def declare(  # noqa: C901 - one check after the other
     for declaration in found:
         _check(declaration)
     return tuple(found)
+
+
+def check_all_named(declaration: Declaration, frame: FrameType) -> None:
+    """Refuse parameters that are left at `MERGED`, if no other decorator can name them.
+
+    Args:
+        declaration: the method.
+        frame: the frame that applies the decorator.
+    """
+    if not declaration.unnamed:
+        return
+    # After the call that applies the last decorator of a `class` statement, the class is stored;
+    # after any other one, the next decorator is called. Before it, another call made the class.
+    # 3.11 calls in two steps, and while a call runs the frame is at the last of its caches.
+    code = [item for item in dis.get_instructions(frame.f_code) if item.opname != "PRECALL"]
+    before = [item.opname for item in code if item.offset <= frame.f_lasti]
+    after = code[len(before)].opname
+    if before[-2].startswith("CALL") and after.startswith("STORE_"):
+        method, names = declaration.method, ", ".join(map(repr, declaration.unnamed))
+        msg = (
+            f"{method.label} gives {names} the default MERGED, and no @mergeable names it. Name "
+            f"it in the decorator, or write another default."
+        )
+        raise MergeDefinitionError(msg)
 
 
 def check_params(place: str, params: tuple[object, ...]) -> None:

@@ -211,6 +211,14 @@ def declarations(cls: type, method: str) -> tuple[tuple[MergedMethod, Param], ..
         return ()
     function = next((link for link in unwrap(vars(definer)[method]) if merged_names(link)), None)
     if function is None:
+        listed = getattr(vars(definer).get("__mergeable__"), "methods", ())
+        if method in [level.name for level in listed]:
+            msg = (
+                f"{definer.__qualname__}.{method}() was merged, and its function has lost the "
+                f"merge: a tool has compiled it anew from its source, or another one was put in "
+                f"its place. Run the module again, with its decorators."
+            )
+            raise MergeDefinitionError(msg)
         return ()
     # From the bases on, so that the declaration of the most derived class counts.
     found: dict[str, tuple[MergedMethod, Param]] = {}

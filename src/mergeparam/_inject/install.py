@@ -12,6 +12,7 @@ from mergeparam._call.resolve import (
     make_conflict,
     make_missing,
     make_unset,
+    refuse_unnamed,
 )
 from mergeparam._declare.annotations import (
     copy_annotations,
@@ -22,6 +23,7 @@ from mergeparam._declare.methods import MERGED_NAMES, merged_methods_of, merged_
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
     MERGED_ATTRIBUTE,
+    UNNAMED_METHOD,
     PrivateNames,
     body_method,
     conflict_method,
@@ -99,6 +101,7 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
     methods = (*[plan.method for plan in plans], *own)
     changes += [
         (cls, MERGED_ATTRIBUTE, MERGED),
+        (cls, UNNAMED_METHOD, refuse_unnamed),
         (cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
     ]
     _apply(cls, changes)

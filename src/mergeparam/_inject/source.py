@@ -24,6 +24,9 @@ PRIVATE_METHODS = (MISSING_METHOD, "_mergeparam_conflict_", "_mergeparam_unset_"
 MERGED_ATTRIBUTE = "_mergeparam_merged"
 """The private attribute that holds `MERGED`, the default that the author has written."""
 
+UNNAMED_METHOD = "_mergeparam_unnamed"
+"""The private method that refuses a call in which a parameter is left at `MERGED`."""
+
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
 
 
@@ -93,6 +96,7 @@ def merge_source(
     *,
     identity: object = IDENTITY,
     may_receive_merged: frozenset[str] = frozenset(),
+    unnamed: tuple[str, ...] = (),
 ) -> str:
     """Return the merge of `params` as the statements that a careful author would write.
 
@@ -103,8 +107,15 @@ def merge_source(
         identity: the declaration's identity, or what stands for it.
         may_receive_merged: the parameters that may arrive as `MERGED`, because a wrapper has read
             that default before it was replaced, and hands it on.
+        unnamed: the parameters that are left at `MERGED`. A decorator further up may merge them,
+            and its merge comes before this one.
     """
     lines: list[str] = []
+    for name in unnamed:
+        lines += [
+            f"if {name} is {receiver}.{MERGED_ATTRIBUTE}:",
+            f"    {receiver}.{UNNAMED_METHOD}({name!r})",
+        ]
     for param in params:
         name, attribute = param.name, f"{receiver}.{param.attribute}"
         unset = literal_of(param.unset) or names.unset_globals.get(name)

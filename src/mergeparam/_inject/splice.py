@@ -98,6 +98,7 @@ def splice_merge(
         params,
         names._replace(suffix=""),
         may_receive_merged=declaration.may_receive_merged,
+        unnamed=declaration.unnamed,
     )
     code = method.function.__code__
     cells = tuple([name for name in method.parameters.all if name in code.co_cellvars])

@@ -76,6 +76,7 @@ def wrap(
         names,
         identity=identity,
         may_receive_merged=declaration.may_receive_merged,
+        unnamed=declaration.unnamed,
     )
     # The body is bound to the object, as it was in the class's namespace.
     arguments = arguments_source(parameters)
