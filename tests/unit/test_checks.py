@@ -1,347 +1,265 @@
-"""The checks that a definition must pass; every message holds the fix."""
+"""The checks that a declaration must pass; every message holds the fix."""
 
 import dataclasses
+import functools
 
 import attrs
 import pytest
 from typing_extensions import dataclass_transform
 
-from mergeparam import MERGED, MergeDefinitionError, Param, mergeable
+from mergeparam import MERGED, UNSET, MergeDefinitionError, Param, mergeable
 
 
-def refuses(*params, match, cls=None, **options):
-    """Assert that `mergeable` refuses the class with a text that matches."""
-    with pytest.raises(MergeDefinitionError, match=match):
-        mergeable(*params, **options)(Layer if cls is None else cls)
+class RefusesOfClass:
+    """An attribute that must not be read of the class."""
+
+    def __get__(self, instance, owner):
+        if instance is None:
+            raise RuntimeError("asked")
+        return 4
 
 
-class Layer:
-    """A class that nothing may change."""
+class Computes:
+    """A class whose objects have every attribute."""
 
-    flag = None
-
-    def __call__(self, x, *, flag=MERGED, other=1, **kwargs): ...
-
-    def forward(self, x): ...
-
-    @staticmethod
-    def static(flag=MERGED): ...
+    def __getattr__(self, name):
+        return name.upper()
 
 
-def test_undeclared_name():
-    """A name that no method declares; `**kwargs` does not count."""
-    refuses("flg", match=r"no parameter 'flg' \(\*\*kwargs does not declare one\).*flg=MERGED")
+@dataclass_transform()
+class Makes:
+    """A base that makes dataclasses of its subclasses, and has a `__getattr__` for itself."""
+
+    __getattr__ = Computes.__getattr__
 
 
-def test_one_of_several_names_undeclared():
-    """Every name must be declared by one of the methods."""
-    refuses("flag", "mode", match=r"No listed method.*'mode' \(\*\*kwargs.*mode=MERGED")
+class Annotates:
+    """A base that says what its subclasses are to have."""
+
+    flag: object
 
 
-class Module:
-    """As PyTorch has them: what users write is another method than what is called."""
+def make(source):
+    """Return the class `C` that is defined in a source text."""
+    namespace = {**globals()}
+    exec(source if "class C" in source else f"class C:\n    flag = None\n    {source}", namespace)
+    return namespace["C"]
 
-    flag = other = None
 
+CALL = "def __call__(self, *, flag=MERGED):\n        return flag"
+INIT_VAR = f"@dataclasses.dataclass\nclass C:\n    flag: dataclasses.InitVar[object] = None\n    {CALL}"
+# As PyTorch has them: what users write is another method than what is called.
+MODULE = """
+    other = None
     def __init__(self, flag=None): ...
-
     def __call__(self, *args, **kwargs): ...
-
-    def forward(self, x, *, other=MERGED): ...
-
-
-def test_method_that_is_forgotten():
-    """The method that has the parameter is named; `__init__` and wrappers' inner ones are not."""
-    refuses("other", cls=Module, match="name the method that has it: method='forward'")
-    refuses(cls=Module, match="name the method that has it: method='forward'")
-    refuses("flag", cls=Module, match=r"flag=MERGED\)\.$")
-
-
-def test_method_that_declares_nothing():
-    """Every listed method must declare at least one name."""
-    refuses("flag", method=("__call__", "forward"), match=r"forward\(\) has no parameter 'flag'\.")
-
-
-def test_the_object_itself_is_no_parameter():
-    """`self` cannot be merged."""
-    refuses("self", match=r"no parameter 'self'")
-
-
-@pytest.mark.parametrize("name", ["kwargs", "x y", "", 3])
-def test_no_such_name(name):
-    """Catch-alls, and what is no name at all."""
-    refuses(name, match="no parameter")
-
-
-def test_bare_without_sentinel():
-    """Bare `@mergeable` needs at least one `MERGED`."""
-    refuses(method="forward", match=r"default is MERGED, and Layer\.forward\(\) has none")
-
-
-def test_other_default():
-    """A default that would count as set."""
-    refuses("other", match=r"'other' the default 1.*other=MERGED.*Param\('other', default=1\)")
-
-
-def test_order_of_positional_parameters():
-    """A default that cannot be made optional, because a required parameter follows."""
-
-    class Ordered:
-        flag = None
-
-        def __call__(self, flag, x, y=1): ...
-
-    refuses("flag", match=r"'flag' optional.*'x' follows.*\*, flag=MERGED", cls=Ordered)
-
-
-@pytest.mark.parametrize("make", [attrs.define, attrs.define(slots=False), dataclasses.dataclass])
-def test_no_such_attribute(make):
-    """A class that declares its attributes has none of that name."""
-
-    @make
-    class Declared:
-        other: int = 1
-
-        def __call__(self, *, flag=MERGED): ...
-
-    refuses("flag", match=r"no attribute 'flag'.*flag: \.\.\. \| None", cls=Declared)
-
-
-def test_attribute_found():
-    """Fields, class attributes, properties, and what a set-up method sets are attributes."""
-
-    @attrs.define(slots=False)
-    class Declared:
-        field: int = 1
-        __by_hand = 2
-
-        def __attrs_post_init__(self):
-            self.late = 3
-
-        @property
-        def computed(self):
-            return 4
-
-        def __call__(self, *, field=MERGED, by_hand=MERGED, late=MERGED, computed=MERGED):
-            return field, by_hand, late, computed
-
-    mergeable("field", "late", "computed", Param("by_hand", attribute="__by_hand"))(Declared)
-
-    assert (1, 2, 3, 4) == Declared()()
-
-
-def test_attribute_of_a_required_field():
-    """A dataclass field without a default is no class attribute, and is found."""
-
-    @mergeable("flag")
-    @dataclasses.dataclass
-    class Declared:
-        flag: object
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    assert 1 == Declared(1)()
-
-
-def test_attribute_that_is_computed_on_demand():
-    """A class with a `__getattr__` of its own may have any attribute."""
-
-    @mergeable("flag")
-    @attrs.frozen
-    class Proxy:
-        def __getattr__(self, name):
-            return name.upper()
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    assert "FLAG" == Proxy()()
-
-
-def test_attribute_that_a_base_computes():
-    """A `__getattr__` may come from a mixin; that of a base that makes dataclasses is its own."""
-
-    class Mixin:
-        def __getattr__(self, name):
-            return name.upper()
-
-    @mergeable("flag")
-    @attrs.frozen
-    class Proxy(Mixin):
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    @dataclass_transform()
-    class Maker:
-        def __getattr__(self, name):
-            raise AttributeError(name)
-
-    @dataclasses.dataclass
-    class Made(Maker):
-        def __call__(self, *, flag=MERGED): ...
-
-    assert "FLAG" == Proxy()()
-    refuses("flag", match="no attribute 'flag'", cls=Made)
+    @staticmethod
+    def wrapped(): ...
+    around = functools.wraps(wrapped)(lambda *args: 0)
+    forward = lambda self, x, *, other=MERGED: 0
+"""
+MANY = "def __call__(self, x, *, flag=MERGED, other=1, **kwargs): ...\n    def forward(self, x): ..."
+BOTH = {"method": ("__call__", "forward")}
+TYPO = r"no parameter 'flg' \(\*\*kwargs does not declare one\) \(did you mean 'flag'\?\).*flg=MERGED"
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("source", "params", "options", "match"),
     [
-        "def __init__(self): self._configure()\n    def _configure(self): self.flag = 5",
+        # Names
+        (MANY, ["flg"], {}, TYPO),
+        (MANY, ["flag", "mode"], {}, r"No listed method.*'mode' \(\*\*kwargs.*mode=MERGED"),
+        (MANY, ["flag"], BOTH, r"forward\(\) has no parameter 'flag'\."),
+        (MANY, ["self"], {}, "no parameter 'self'"),
+        (MANY, ["kwargs"], {}, "no parameter 'kwargs'"),
+        (MANY, ["x y"], {}, "no parameter's name"),
+        (MANY, [""], {}, "no parameter's name"),
+        (MANY, ["class"], {}, "no parameter's name"),
+        (MANY, ["flag", Param("flag", default=1)], {}, "names 'flag' twice"),
+        (MANY, [], {"method": "forward"}, r"default is MERGED, and C\.forward\(\) has none"),
+        (MODULE, ["other"], {}, "name the method that has it: method='forward'"),
+        (MODULE, [], {}, "name the method that has it: method='forward'"),
+        (MODULE, ["flag"], {}, r"flag=MERGED\)\.$"),
+        # Methods
+        (MANY, ["flag"], {"method": ()}, "names no method"),
+        (MANY, ["flag"], {"method": ("__call__", 3)}, "names no method"),
+        (MANY, ["flag"], {"method": ("__call__", "__call__")}, "names a method twice"),
         (
-            "def __new__(cls):\n        self = object.__new__(cls)\n        self.flag = 5\n"
-            "        return self"
+            "__call__ = type('Holder', (), {'__wrapped__': staticmethod(lambda s, flag=None: 0)})()",
+            ["flag"],
+            {},
+            "which is no callable, so that no wrapper",
         ),
-        "def __post_init__(self):\n        for name in ('mask', 'flag'): setattr(self, name, 5)",
-        "def __post_init__(self):\n        def inner(): self.flag = 5\n        inner()",
+        # Defaults and the order of parameters
+        (MANY, ["other"], {}, r"'other' the default 1.*other=MERGED.*Param\('other', default=1\)"),
+        ("def __call__(self, flag, x, y=1): ...", ["flag"], {}, "'flag' opt.*'x' foll.*flag=MERG"),
+        # Merged already
+        (f"{CALL}\nmergeable('flag')(C)", ["flag"], {}, r"merged already\. Leave it out"),
+        (
+            f"class B:\n    flag = None\n    {CALL}\nclass C(mergeable('flag')(B)): ...",
+            ["flag"],
+            {},
+            r"merged already by B\..*override",
+        ),
+        (
+            f"class B:\n    flag = None\n    {CALL}\nmergeable('flag')(B)\n"
+            f"class C:\n    flag = None\n    __call__ = B.__call__",
+            ["flag"],
+            {},
+            "merged already",
+        ),
+        # Attributes
+        *[
+            (f"@{maker}\nclass C:\n    other: int = 1\n    {CALL}", ["flag"], {}, match)
+            for match in [r"no attribute 'flag'.*flag: \.\.\. \| None"]
+            for maker in ("attrs.define", "attrs.define(slots=False)", "dataclasses.dataclass")
+        ],
+        (f"@dataclasses.dataclass\nclass C(Makes):\n    {CALL}", ["flag"], {}, "no attribute 'flag'"),
+        (INIT_VAR, ["flag"], {}, "no attribute 'flag'"),
+        (INIT_VAR.replace("C:", "C(Annotates):"), ["flag"], {}, "C has no attribute 'flag'"),
+        # Defaults of the constructor
+        *[
+            (f"@{maker}\nclass C:\n    flag: object = {value}\n    {CALL}", ["flag"], {}, match)
+            for maker in ("attrs.define", "dataclasses.dataclass")
+            for value, match in [
+                ("False", r"default False, which counts as set.*= None;.*default=False.*use_call"),
+                ("MERGED", r"default MERGED, which is for.*flag: \.\.\. \| None = None"),
+            ]
+        ],
     ],
 )
-def test_attribute_that_a_method_sets(body):
-    """A method of the class that speaks of the attribute may set it, so there is no error."""
-    source = f"class Declared:\n    {body}\n    def __call__(self, *, flag=MERGED): return flag"
-    namespace = {"MERGED": MERGED}
-    exec(source, namespace)
-    declared = dataclasses.dataclass(namespace["Declared"])
+def test_refused(source, params, options, match):
+    """Nothing of the class, nor of a method that was right, has changed."""
+    cls = make(source)
+    before = dict(vars(cls)), [getattr(held, "__code__", 0) for held in vars(cls).values()]
 
-    assert 5 == mergeable("flag")(declared)()()
-
-
-def test_attribute_that_the_constructor_does_not_keep():
-    """An `InitVar` is no attribute of the object."""
-
-    @dataclasses.dataclass
-    class Declared:
-        flag: dataclasses.InitVar[object] = None
-
-        def __call__(self, *, flag=MERGED): ...
-
-    refuses("flag", match="no attribute 'flag'", cls=Declared)
-
-
-def test_descriptor_that_refuses_to_be_read_of_the_class():
-    """Nothing is asked of the class's attributes while it is checked."""
-
-    class Refusing:
-        def __get__(self, instance, owner):
-            if instance is None:
-                raise RuntimeError("asked")
-            return 4
-
-    @mergeable("flag")
-    @attrs.define(slots=False)
-    class Declared:
-        flag = Refusing()
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    assert 4 == Declared()()
-
-
-def test_name_twice():
-    """A name given twice."""
-    refuses("flag", Param("flag", default=1), match=r"names 'flag' twice")
-
-
-def test_merged_already():
-    """A name that is merged already, by this class or by a base."""
-
-    @mergeable("flag")
-    class Base:
-        flag = None
-
-        def __call__(self, *, flag=MERGED): ...
-
-    class Sub(Base):
-        pass
-
-    refuses("flag", match=r"merged already\. Leave it out", cls=Base)
-    refuses("flag", match=r"merged already by .*Base\..*override", cls=Sub)
-
-
-def test_merged_already_under_another_name():
-    """A merged function that a second class shares."""
-
-    @mergeable("flag")
-    class One:
-        flag = None
-
-        def __call__(self, *, flag=MERGED): ...
-
-    class Two:
-        flag = None
-        __call__ = One.__call__
-
-    refuses("flag", match="merged already", cls=Two)
+    with pytest.raises(MergeDefinitionError, match=match):
+        mergeable(*params, **options)(cls)
+    assert before == (dict(vars(cls)), [getattr(held, "__code__", 0) for held in vars(cls).values()])
 
 
 @pytest.mark.parametrize(
-    ("method", "match"),
+    ("source", "param", "expected"),
     [
-        ((), "names no method"),
-        (("__call__", 3), "names no method"),
-        (("__call__", "__call__"), "names a method twice"),
+        (f"@attrs.define\nclass C:\n    flag: int\n    {CALL}", "flag", 1),
+        (f"@dataclasses.dataclass\nclass C:\n    flag: object\n    {CALL}", "flag", 1),
+        (f"@attrs.define(slots=False)\nclass C:\n    __own = 2\n    {CALL}", "__own", 2),
+        (
+            f"@attrs.define(slots=False)\nclass C:\n"
+            f"    def __attrs_post_init__(self): self.flag = 3\n    {CALL}",
+            "flag",
+            3,
+        ),
+        (f"@attrs.define(slots=False)\nclass C:\n    flag = property(lambda self: 4)\n    {CALL}", "flag", 4),
+        (f"@attrs.define(slots=False)\nclass C:\n    flag = RefusesOfClass()\n    {CALL}", "flag", 4),
+        (f"@attrs.frozen\nclass C:\n    __getattr__ = Computes.__getattr__\n    {CALL}", "flag", "FLAG"),
+        (f"@attrs.frozen\nclass C(Computes):\n    {CALL}", "flag", "FLAG"),
+        *[
+            (f"@dataclasses.dataclass\nclass C:\n    {body}\n    {CALL}", "flag", 5)
+            for body in (
+                "def __init__(self): self._configure()\n    def _configure(self): self.flag = 5",
+                "def __new__(cls):\n        self = object.__new__(cls)\n        self.flag = 5\n        return self",
+                "def __post_init__(self):\n        for n in ('mask', 'flag'): setattr(self, n, 5)",
+                "def __post_init__(self):\n        def inner(): self.flag = 5\n        inner()",
+            )
+        ],
+        (
+            f"@mergeable('flag')\n@dataclasses.dataclass\nclass B(Annotates):\n"
+            f"    {CALL}\n@dataclasses.dataclass\nclass C(B):\n    flag: object = None",
+            None,
+            1,
+        ),
     ],
 )
-def test_method(method, match):
-    """One name, or several different ones."""
-    refuses("flag", method=method, match=match)
+def test_attribute_found(source, param, expected, inject):
+    """Fields, class attributes, properties, and what a method may set are attributes."""
+    cls = make(source)
+    if param is not None:
+        mergeable(Param("flag", attribute=param))(cls)
+    layer = cls(*[1] * (expected == 1))
+
+    assert expected == layer()
 
 
-@pytest.mark.parametrize("given", [b"flag", None, 3, ["flag"]])
+@pytest.mark.parametrize("unset", [None, UNSET])
+@pytest.mark.parametrize("policy", ["raise", "raise_if_different", "use_call", "use_attribute"])
+@pytest.mark.parametrize("default", [None, UNSET, False, attrs.Factory(int)])
+@pytest.mark.parametrize("maker", ["attrs", "dataclass"])
+def test_constructor_default(default, policy, unset, maker):
+    """One that counts as set in every object is refused where every call would conflict."""
+    value = default
+    if maker == "dataclass" and isinstance(default, attrs.Factory):
+        value = dataclasses.field(default_factory=int)
+    make_class = {"attrs": attrs.define, "dataclass": dataclasses.dataclass}[maker]
+    body = {"__annotations__": {"flag": object}, "flag": value, "__call__": make(CALL).__call__}
+    cls = make_class(type("C", (), body))
+    decorate = mergeable(Param("flag", unset=unset, on_conflict=policy))
+
+    conflicts = default not in (unset, attrs.Factory(int)) and policy.startswith("raise")
+    if conflicts:
+        with pytest.raises(MergeDefinitionError, match="counts as set in every object"):
+            decorate(cls)
+    else:
+        assert cls is decorate(cls)
+
+
+LEFT = """
+@attrs.define
+class C:
+    flag: object = None
+    mode: object = 1
+    def __call__(self, *, flag=MERGED, mode=MERGED):
+        return flag, mode
+"""
+
+
+@pytest.mark.parametrize("names", [0, 300], ids=["few names", "many names"])
+@pytest.mark.parametrize(
+    ("above", "refused"),
+    [
+        ("@mergeable('flag')", True),
+        ("@mergeable(Param('flag'))", True),
+        ("@functools.partial(lambda cls: cls)\n@mergeable('flag')", False),
+        ("@mergeable(Param('mode', on_conflict='use_call'))\n@mergeable('flag')", False),
+    ],
+)
+def test_parameter_that_is_left_at_merged(above, refused, names):
+    """It is refused at the class, where the decorator is the last one; else when it is called."""
+    source = "\n".join([f"n{index} = 0" for index in range(names)]) + LEFT.replace("@attrs", f"{above}\n@attrs")
+    if refused:
+        with pytest.raises(MergeDefinitionError, match=r"gives 'mode' the default MERGED, and no"):
+            make(source)
+        return
+    cls = make(source)
+    if "mode" in above:
+        assert (1, 1) == cls(1)()
+    else:
+        assert (1, 2) == cls(1)(mode=2)
+        with pytest.raises(MergeDefinitionError, match="C was called without 'mode'"):
+            cls(1)()
+
+
+@pytest.mark.parametrize("given", [b"flag", None, 3, ["flag"], lambda flag=MERGED: flag, print])
 def test_what_is_no_parameter(given):
-    """Names and `Param`s only."""
-    refuses(given, match="no parameter")
+    """Names and `Param`s only; a function under the decorator is none."""
+    with pytest.raises(MergeDefinitionError, match="is no parameter.*on top of a class"):
+        mergeable(given)
 
 
-def test_function_under_the_decorator():
-    """A function, or a class in a wrong place, is refused at once."""
-    for given in (lambda flag=MERGED: flag, print):
-        with pytest.raises(MergeDefinitionError, match="on top of a class"):
-            mergeable(given)
-
-
-@pytest.mark.parametrize("cls", [print, 3, Layer()])
+@pytest.mark.parametrize("cls", [print, 3, Computes()])
 def test_what_is_no_class(cls):
     """The decorator is for classes."""
     with pytest.raises(MergeDefinitionError, match="decorates a class"):
         mergeable("flag")(cls)
 
 
-def test_nothing_changes_on_error():
-    """A class that is refused is as it was, also where its first method was right."""
-    before = dict(vars(Layer))
+def test_aliases_are_one_method(inject):
+    """A function that is listed under both of its names is merged once; private names are found."""
+    cls = make(
+        "class C:\n    _C__own = 1\n    def forward(self, *, __own=MERGED): return __own\n"
+        "    __call__ = forward"
+    )
+    mergeable("__own", method=("forward", "__call__"))(cls)
 
-    refuses("flag", method=("__call__", "static"), match="staticmethod")
-
-    assert before == dict(vars(Layer))
-    assert MERGED is Layer.__call__.__kwdefaults__["flag"]
-
-
-def test_attribute_that_is_only_annotated(inject):
-    """A base may say what its subclasses are to have; an init-only name is not kept."""
-
-    class Declares:
-        flag: object
-
-    @mergeable("flag")
-    @dataclasses.dataclass
-    class Base(Declares):
-        rate: float = 0.5
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    @dataclasses.dataclass
-    class Child(Base):
-        flag: object = None
-
-    @dataclasses.dataclass
-    class Forgets:
-        flag: dataclasses.InitVar[object] = None
-
-        def __call__(self, *, flag=MERGED): ...
-
-    assert 3 == Child(flag=3)()
-    refuses("flag", match="Forgets has no attribute 'flag'", cls=Forgets)
+    assert ["forward"] == [method.name for method in cls.__mergeable__.methods]
+    assert (1, 1) == (cls()(), cls().forward())

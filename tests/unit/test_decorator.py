@@ -72,7 +72,7 @@ def injection(cls):
     ],
 )
 def test_choice(inject, variable, expected, monkeypatch):
-    """`inject=` decides; where it leaves the choice, the environment does, then the interpreter."""
+    """`inject=` decides; else the environment, and else the interpreter."""
     if variable is not None:
         monkeypatch.setenv("MERGEPARAM_INJECT", variable)
 
@@ -161,6 +161,35 @@ def test_warning_that_is_an_error():
         mergeable("flag")(Layer)
 
     assert before == (dict(vars(Layer)), Layer.__call__.__code__)
+
+
+@pytest.mark.parametrize(
+    ("inject", "seen"), [("auto", {"flag": 1}), ("wrap", {"flag": 1}), ("inline", {})]
+)
+def test_checker_of_types(inject, seen, monkeypatch):
+    """It sees merged values, unless the user asks for the merge to be inside of it."""
+    if inject == "inline" and not can_splice():
+        pytest.skip("this interpreter's bytecode is not one that is tested")
+    monkeypatch.setattr(_decorator, "checks_types", lambda found: True)
+    calls = []
+
+    def checked(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            calls.append(kwargs)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    @mergeable("flag", inject=inject)
+    class Layer:
+        flag = 1
+
+        @checked
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    assert (1, [seen]) == (Layer()(), calls)
 
 
 def test_frameworks_are_asked_and_told(monkeypatch):

@@ -8,7 +8,6 @@ from unittest import mock
 import pytest
 
 from mergeparam import MERGED, MergeDefinitionError
-from mergeparam._declare import methods
 from mergeparam._declare.methods import find_method, unwrap
 
 
@@ -156,14 +155,6 @@ def test_local_class():
     assert ["own", "own"] == [find_method(make(), "method").ownership for _ in range(2)]
 
 
-def test_checker_of_types(monkeypatch):
-    """What checks types goes inside of the merge, so that it sees merged values."""
-    monkeypatch.setattr(methods, "checks_types", lambda link: link is Layer.wrapped_own)
-
-    assert "opaque" == find_method(Layer, "wrapped_own").ownership
-    assert "own" == find_method(Layer, "plain").ownership
-
-
 @pytest.mark.parametrize(
     ("source", "receiver"),
     [
@@ -256,7 +247,9 @@ class Refused:
         ("partial", "signature cannot be read"),
         ("nothing", "Add self"),
         ("missing", "no method 'missing'.*method="),
+        ("__call__", "no method '__call__'"),
         ("__init__", "no method '__init__'"),
+        ("__private", "no method '__private'"),
     ],
 )
 def test_no_method(name, match):
