@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import sys
-import typing
+import types
 from typing import Annotated, Any, Literal, Optional, Union
 
 import pytest
@@ -18,34 +18,24 @@ from mergeparam._declare.annotations import (
 LATE = pytest.mark.skipif(sys.version_info < (3, 14), reason="PEP 649 came with 3.14")
 
 
-class WithoutUnion(type):
-    """Classes that know no `|`."""
-
-    def __or__(cls, other):
-        return NotImplemented
-
-
 class Raising:
     """An annotation that raises what it likes when it is asked for a union."""
 
-    def __init__(self, error):
-        self.error = error
-
     def __or__(self, other):
-        raise self.error
+        raise KeyError("no union")
 
     def __call__(self): ...
 
 
-def function(x, flag): ...
+def function(): ...
 
 
-no_operator = WithoutUnion("no_operator", (), {"__ror__": None})
-no_type = Raising(RuntimeError("no union")), Raising(KeyError("no union"))
+raising = Raising()
+without = type("Meta", (type,), {"__or__": lambda cls, other: NotImplemented})("without", (), {})
 names = {
     "array": function,
-    "np": importlib.import_module("types").SimpleNamespace(array=function, Type=int),
-    "raising": no_type[0],
+    "np": types.SimpleNamespace(array=function, Type=int),
+    "raising": raising,
     "Class": bool,
 }
 
@@ -68,12 +58,11 @@ names = {
         (Annotated[Any, "text"], None, Annotated[Any, "text"]),
         (Annotated[Optional[int], "text"], None, Annotated[Optional[int], "text"]),
         (Annotated[int, "text"], None, Optional[Annotated[int, "text"]]),
-        (no_operator, None, Optional[no_operator]),
+        (without, None, Optional[without]),
         ((int, str), None, (int, str)),
         ((), UNSET, ()),
         (print, None, Optional[print]),
-        (no_type[0], None, Optional[no_type[0]]),
-        (no_type[1], None, Optional[no_type[1]]),
+        (raising, None, Optional[raising]),
         # Text
         ("bool", None, "bool | None"),
         ("bool", UNSET, "bool"),
@@ -112,33 +101,22 @@ def test_optional_annotation(annotation, unset, expected):
     assert expected == optional_annotation(annotation, unset, names)
 
 
-def test_names_are_not_evaluated_with_effects():
-    """Text is evaluated where it is a dotted name; a module's dictionary stays as it is."""
-    namespace = {"np": names["np"]}
-
-    assert "np.array | None" == optional_annotation("np.array", None)
-    assert "np.array" == optional_annotation("np.array", None, namespace)
-    assert {"np"} == namespace.keys()
-
-
 def test_function_and_signature():
-    """Other parameters keep theirs; neither the function nor the explicit signature changes."""
+    """Neither the function, its module nor its signature changes; other parameters keep theirs."""
 
-    def annotated(x: int, flag: bool, mode, *, text: "np.array" = 1) -> bool: ...  # noqa: F821
+    def annotated(x, flag, mode, *, text=1, late=1): ...
 
-    signature = inspect.signature(annotated)
-    attribute, changed = optional_annotations(
-        annotated, {"flag": None, "mode": None, "text": UNSET}
-    )
-    expected = typing.get_type_hints(annotated, localns=names) | {"flag": bool | None}
-    if attribute == "__annotate__":
-        changed = changed(1)
+    annotated = types.FunctionType(annotated.__code__, {"np": names["np"]}, "annotated")
+    annotated.__annotations__ = {"x": int, "flag": bool, "text": "np.array", "late": "np.nothing"}
+    unset = {"flag": None, "mode": None, "text": None, "late": None}
+    attribute, changed = optional_annotations(annotated, unset)
+    expected = {**annotated.__annotations__, "flag": bool | None, "late": "np.nothing | None"}
+    shown = optional_signature(inspect.signature(annotated), {"flag": None, "mode": None})
 
-    assert {**expected, "text": "np.array"} == changed
+    assert expected == (changed if attribute == "__annotations__" else changed(1))
+    assert "(x: int, flag: bool | None = None, mode=None" in str(shown)
     assert bool is inspect.signature(annotated).parameters["flag"].annotation
-    shown = optional_signature(signature, {"flag": None, "mode": None})
-    text = "(x: int, flag: bool | None = None, mode=None, *, text: 'np.array' = 1) -> bool"
-    assert text == str(shown)
+    assert {"np", "__builtins__"} >= annotated.__globals__.keys()
 
 
 def test_whole_class(inject):
@@ -148,14 +126,14 @@ def test_whole_class(inject):
         flag = mode = mask = 1
 
         def __call__(
-            self, *, flag: no_type[0] = MERGED, mode: (int,) = MERGED, mask: "array" = MERGED
+            self, *, flag: raising = MERGED, mode: (int,) = MERGED, mask: "bool" = MERGED
         ):
             return flag, mode, mask
 
     mergeable("flag", "mode", Param("mask", unset=UNSET))(Layer)
 
     assert (1, 1, 1) == Layer()()
-    expected = {"flag": Optional[no_type[0]], "mode": (int,), "mask": "array"}
+    expected = {"flag": Optional[raising], "mode": (int,), "mask": "bool"}
     assert expected == Layer.__call__.__annotations__
 
 
@@ -174,34 +152,21 @@ class Layer:
 
 
 @LATE
-def test_nothing_is_evaluated_at_decoration(layer):
-    """The name is asked for when the annotations are, and not before."""
-    call = layer["Layer"].__call__
+def test_late_annotations(layer):
+    """Names are asked for when the annotations are, in every format, and not before."""
+    annotationlib = importlib.import_module("annotationlib")
+    formats, call = annotationlib.Format, layer["Layer"].__call__
     with pytest.raises(NameError, match="Later"):
         call.__annotations__
-    layer["Later"] = bool
-
-    expected = {"x": bool, "flag": bool | None, "other": int, "return": bool}
-    assert expected == call.__annotations__
-
-
-@LATE
-def test_formats(layer):
-    """Every format of `annotationlib` shows the merged annotation."""
-    annotationlib = importlib.import_module("annotationlib")
-    call = layer["Layer"].__call__
-    formats = annotationlib.Format
+    with pytest.raises(NotImplementedError):
+        call.__annotate__(formats.VALUE_WITH_FAKE_GLOBALS)
     text = annotationlib.get_annotations(call, format=formats.STRING)
     forward = annotationlib.get_annotations(call, format=formats.FORWARDREF)
+    shown = inspect.signature(call, annotation_format=formats.STRING).parameters["flag"]
 
     assert ("Later", "Later | None", "int") == (text["x"], text["flag"], text["other"])
     assert type(None) in forward["flag"].__args__
-    shown = inspect.signature(call, annotation_format=formats.STRING).parameters["flag"]
     assert ("Later | None", None) == (shown.annotation, shown.default)
-
-
-@LATE
-def test_fake_globals_are_refused(layer):
-    """The format in which `annotationlib` runs code itself is left to it."""
-    with pytest.raises(NotImplementedError):
-        layer["Layer"].__call__.__annotate__(2)
+    layer["Later"] = bool
+    expected = {"x": bool, "flag": bool | None, "other": int, "return": bool}
+    assert expected == call.__annotations__

@@ -64,15 +64,19 @@ def test_many_parameters_and_names(number):
     [
         (
             "return self.flag",
-            "C.__call__() merges 'flag', and line 3 reads the raw self.flag, which is unset "
-            "whenever the call gave the value. Read 'flag' there: in the body it is the merged "
-            "value.",
+            (
+                "C.__call__() merges 'flag', and line 3 reads the raw self.flag, which is unset "
+                "whenever the call gave the value. Read 'flag' there: in the body it is the merged "
+                "value."
+            ),
         ),
         *[
             (
                 f"flag = {name}('flag', self.flag, flag)",
-                f"C.__call__() merges 'flag', and line 3 merges it once more, by {name}(...). "
-                f"Delete that line: in the body 'flag' is the merged value.",
+                (
+                    f"C.__call__() merges 'flag', and line 3 merges it once more, by {name}(...). "
+                    f"Delete that line: in the body 'flag' is the merged value."
+                ),
             )
             for name in ("merge_param", "first_from")
         ],

@@ -41,13 +41,15 @@ class Annotates:
 
 def make(source):
     """Return the class `C` that is defined in a source text."""
-    namespace = {**globals()}
+    namespace = {"functools": functools, **globals()}
     exec(source if "class C" in source else f"class C:\n    flag = None\n    {source}", namespace)
     return namespace["C"]
 
 
 CALL = "def __call__(self, *, flag=MERGED):\n        return flag"
-INIT_VAR = f"@dataclasses.dataclass\nclass C:\n    flag: dataclasses.InitVar[object] = None\n    {CALL}"
+INIT_VAR = (
+    f"@dataclasses.dataclass\nclass C:\n    flag: dataclasses.InitVar[object] = None\n    {CALL}"
+)
 # As PyTorch has them: what users write is another method than what is called.
 MODULE = """
     other = None
@@ -58,9 +60,13 @@ MODULE = """
     around = functools.wraps(wrapped)(lambda *args: 0)
     forward = lambda self, x, *, other=MERGED: 0
 """
-MANY = "def __call__(self, x, *, flag=MERGED, other=1, **kwargs): ...\n    def forward(self, x): ..."
+MANY = (
+    "def __call__(self, x, *, flag=MERGED, other=1, **kwargs): ...\n    def forward(self, x): ..."
+)
 BOTH = {"method": ("__call__", "forward")}
-TYPO = r"no parameter 'flg' \(\*\*kwargs does not declare one\) \(did you mean 'flag'\?\).*flg=MERGED"
+TYPO = (
+    r"no parameter 'flg' \(\*\*kwargs does not declare one\) \(did you mean 'flag'\?\).*flg=MERGED"
+)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +91,7 @@ TYPO = r"no parameter 'flg' \(\*\*kwargs does not declare one\) \(did you mean '
         (MANY, ["flag"], {"method": ("__call__", 3)}, "names no method"),
         (MANY, ["flag"], {"method": ("__call__", "__call__")}, "names a method twice"),
         (
-            "__call__ = type('Holder', (), {'__wrapped__': staticmethod(lambda s, flag=None: 0)})()",
+            "__call__ = type('Holder', (), {'__wrapped__': staticmethod(lambda s, flag: 0)})()",
             ["flag"],
             {},
             "which is no callable, so that no wrapper",
@@ -102,8 +108,10 @@ TYPO = r"no parameter 'flg' \(\*\*kwargs does not declare one\) \(did you mean '
             r"merged already by B\..*override",
         ),
         (
-            f"class B:\n    flag = None\n    {CALL}\nmergeable('flag')(B)\n"
-            f"class C:\n    flag = None\n    __call__ = B.__call__",
+            (
+                f"class B:\n    flag = None\n    {CALL}\nmergeable('flag')(B)\n"
+                f"class C:\n    flag = None\n    __call__ = B.__call__"
+            ),
             ["flag"],
             {},
             "merged already",
@@ -114,7 +122,12 @@ TYPO = r"no parameter 'flg' \(\*\*kwargs does not declare one\) \(did you mean '
             for match in [r"no attribute 'flag'.*flag: \.\.\. \| None"]
             for maker in ("attrs.define", "attrs.define(slots=False)", "dataclasses.dataclass")
         ],
-        (f"@dataclasses.dataclass\nclass C(Makes):\n    {CALL}", ["flag"], {}, "no attribute 'flag'"),
+        (
+            f"@dataclasses.dataclass\nclass C(Makes):\n    {CALL}",
+            ["flag"],
+            {},
+            "no attribute 'flag'",
+        ),
         (INIT_VAR, ["flag"], {}, "no attribute 'flag'"),
         (INIT_VAR.replace("C:", "C(Annotates):"), ["flag"], {}, "C has no attribute 'flag'"),
         # Defaults of the constructor
@@ -135,50 +148,51 @@ def test_refused(source, params, options, match):
 
     with pytest.raises(MergeDefinitionError, match=match):
         mergeable(*params, **options)(cls)
-    assert before == (dict(vars(cls)), [getattr(held, "__code__", 0) for held in vars(cls).values()])
+    assert before == (
+        dict(vars(cls)),
+        [getattr(held, "__code__", 0) for held in vars(cls).values()],
+    )
+
+
+ATTRS, DATA = "@attrs.define(slots=False)\nclass C:", "@dataclasses.dataclass\nclass C:"
+COMPUTES, SUB = "@attrs.frozen\nclass C(Computes):", "@dataclasses.dataclass\nclass C(B):"
+NEW = """def __new__(cls):
+        self = object.__new__(cls)
+        self.flag = 5
+        return self"""
+MERGED_BASE = f"@mergeable('flag')\n@dataclasses.dataclass\nclass B(Annotates):\n    {CALL}\n{SUB}"
 
 
 @pytest.mark.parametrize(
-    ("source", "param", "expected"),
+    ("head", "body", "attribute", "expected"),
     [
-        (f"@attrs.define\nclass C:\n    flag: int\n    {CALL}", "flag", 1),
-        (f"@dataclasses.dataclass\nclass C:\n    flag: object\n    {CALL}", "flag", 1),
-        (f"@attrs.define(slots=False)\nclass C:\n    __own = 2\n    {CALL}", "__own", 2),
+        ("@attrs.define\nclass C:", "flag: int", "flag", 1),
+        (DATA, "flag: object", "flag", 1),
+        (ATTRS, "__own = 2", "__own", 2),
+        (ATTRS, "def __attrs_post_init__(self): self.flag = 3", "flag", 3),
+        (ATTRS, "flag = property(lambda self: 4)", "flag", 4),
+        (ATTRS, "flag = RefusesOfClass()", "flag", 4),
+        (COMPUTES, "", "flag", "FLAG"),
+        (ATTRS, "__getattr__ = Computes.__getattr__", "flag", "FLAG"),
+        (DATA, "def __init__(self): self._set()\n    def _set(self): self.flag = 5", "flag", 5),
         (
-            f"@attrs.define(slots=False)\nclass C:\n"
-            f"    def __attrs_post_init__(self): self.flag = 3\n    {CALL}",
+            DATA,
+            "def __new__(cls): cls.late = 1; object.__setattr__(s := object.__new__(cls), 'flag', 5); return s",
             "flag",
-            3,
+            5,
         ),
-        (f"@attrs.define(slots=False)\nclass C:\n    flag = property(lambda self: 4)\n    {CALL}", "flag", 4),
-        (f"@attrs.define(slots=False)\nclass C:\n    flag = RefusesOfClass()\n    {CALL}", "flag", 4),
-        (f"@attrs.frozen\nclass C:\n    __getattr__ = Computes.__getattr__\n    {CALL}", "flag", "FLAG"),
-        (f"@attrs.frozen\nclass C(Computes):\n    {CALL}", "flag", "FLAG"),
-        *[
-            (f"@dataclasses.dataclass\nclass C:\n    {body}\n    {CALL}", "flag", 5)
-            for body in (
-                "def __init__(self): self._configure()\n    def _configure(self): self.flag = 5",
-                "def __new__(cls):\n        self = object.__new__(cls)\n        self.flag = 5\n        return self",
-                "def __post_init__(self):\n        for n in ('mask', 'flag'): setattr(self, n, 5)",
-                "def __post_init__(self):\n        def inner(): self.flag = 5\n        inner()",
-            )
-        ],
-        (
-            f"@mergeable('flag')\n@dataclasses.dataclass\nclass B(Annotates):\n"
-            f"    {CALL}\n@dataclasses.dataclass\nclass C(B):\n    flag: object = None",
-            None,
-            1,
-        ),
+        (DATA, "def __post_init__(self): [setattr(self, n, 5) for n in ('x', 'flag')]", "flag", 5),
+        (DATA, "def __post_init__(self):\n        def f(): self.flag = 5\n        f()", "flag", 5),
+        (MERGED_BASE, "flag: object = None", None, 1),
     ],
 )
-def test_attribute_found(source, param, expected, inject):
+def test_attribute_found(head, body, attribute, expected, inject):
     """Fields, class attributes, properties, and what a method may set are attributes."""
-    cls = make(source)
-    if param is not None:
-        mergeable(Param("flag", attribute=param))(cls)
-    layer = cls(*[1] * (expected == 1))
+    cls = make(f"{head}\n    {body}\n    {CALL if attribute else ''}")
+    if attribute is not None:
+        mergeable(Param("flag", attribute=attribute))(cls)
 
-    assert expected == layer()
+    assert expected == cls(*[1] * (expected == 1))()
 
 
 @pytest.mark.parametrize("unset", [None, UNSET])
@@ -225,7 +239,9 @@ class C:
 )
 def test_parameter_that_is_left_at_merged(above, refused, names):
     """It is refused at the class, where the decorator is the last one; else when it is called."""
-    source = "\n".join([f"n{index} = 0" for index in range(names)]) + LEFT.replace("@attrs", f"{above}\n@attrs")
+    source = "\n".join([f"n{index} = 0" for index in range(names)]) + LEFT.replace(
+        "@attrs", f"{above}\n@attrs"
+    )
     if refused:
         with pytest.raises(MergeDefinitionError, match=r"gives 'mode' the default MERGED, and no"):
             make(source)
@@ -254,7 +270,7 @@ def test_what_is_no_class(cls):
 
 
 def test_aliases_are_one_method(inject):
-    """A function that is listed under both of its names is merged once; private names are found."""
+    """A function that is listed under both names is merged once; private names are found."""
     cls = make(
         "class C:\n    _C__own = 1\n    def forward(self, *, __own=MERGED): return __own\n"
         "    __call__ = forward"

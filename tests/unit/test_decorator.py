@@ -2,7 +2,6 @@
 
 import dis
 import functools
-import os
 import subprocess
 import sys
 
@@ -12,54 +11,46 @@ from mergeparam import MERGED, MergeDefinitionError, MergeWarning, _decorator, m
 from mergeparam._inject import splice
 from mergeparam._inject.splice import can_splice
 
-NOP = bytes((dis.opmap["NOP"], 0))
-TESTED = sys.implementation.name == "cpython" and sys.version_info < (3, 16)
+NEEDS_SPLICER = pytest.mark.skipif(not can_splice(), reason="this interpreter is not a tested one")
 
 
-def catch_all(function):
-    """Wrap as decorators do."""
+def around(function):
+    """Wrap as decorators do; what it was called with is in the result."""
 
     @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        return "around", function(*args, **kwargs)
+    def wrapper(self, **kwargs):
+        return kwargs, function(self, **kwargs)
 
     return wrapper
 
 
 class Base:
-    """A base whose method a decorator has wrapped."""
+    """A base with a method that is wrapped, and with one that some tool has rewritten."""
 
     flag = 1
 
     def plain(self, *, flag=None):
         return flag
 
-    @catch_all
-    def wrapped(self, *, flag=None):
+    wrapped = around(plain)
+
+    def strange(self, *, flag=None):
         return flag
 
-
-def make(**options):
-    """Return a class decorated anew."""
-
-    @mergeable("flag", **options)
-    class Layer:
-        flag = 1
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    return Layer
+    strange.__code__ = strange.__code__.replace(
+        co_code=bytes((dis.opmap["NOP"], 0)) + strange.__code__.co_code
+    )
 
 
-def injection(cls):
-    """Return the injection that the specification tells."""
-    (method,) = cls.__mergeable__.methods
-    assert (method.injection == "inline") == (method.size > 0)
-    return method.injection
+def decorated(method="plain", **options):
+    """Return the injection of a subclass that is decorated anew, and what its method returns."""
+    cls = mergeable("flag", method=method, **options)(type("Child", (Base,), {"flag": 2}))
+    (merged,) = cls.__mergeable__.methods
+    assert (merged.injection == "inline") == (merged.size > 0)
+    return merged.injection, getattr(cls(), method)()
 
 
-@pytest.mark.skipif(not TESTED, reason="this interpreter's bytecode is not one that is tested")
+@NEEDS_SPLICER
 @pytest.mark.parametrize(
     ("inject", "variable", "expected"),
     [
@@ -76,75 +67,53 @@ def test_choice(inject, variable, expected, monkeypatch):
     if variable is not None:
         monkeypatch.setenv("MERGEPARAM_INJECT", variable)
 
-    assert expected == injection(make(inject=inject))
+    assert (expected, 2) == decorated(inject=inject)
+    monkeypatch.setattr(splice, "can_splice", lambda: False)
+    is_open = inject == "auto" and variable in {None, "auto"}
+    assert ("wrap" if is_open else expected, 2) == decorated(inject=inject)
 
 
-@pytest.mark.parametrize("in_environment", [False, True])
-def test_no_such_injection(in_environment, monkeypatch):
+@pytest.mark.parametrize("options", [{}, {"inject": "outline"}])
+def test_no_such_injection(options, monkeypatch):
     """A wrong word is an error that names the three, and the variable."""
     monkeypatch.setenv("MERGEPARAM_INJECT", "outline")
-    inject = "auto" if in_environment else "outline"
 
     with pytest.raises(
         MergeDefinitionError,
         match="'outline' names no.*'auto', 'inline' or 'wrap'.*MERGEPARAM_INJ",
     ):
-        make(inject=inject)
+        decorated(**options)
 
 
-def test_interpreter_decides(monkeypatch):
-    """Where the splicer does not trust the interpreter, the wrapper serves."""
-    assert ("inline" if can_splice() else "wrap") == injection(make())
-
-    monkeypatch.setattr(splice, "can_splice", lambda: False)
-    assert "wrap" == injection(make())
-
-
-@pytest.mark.parametrize(
-    ("method", "expected"),
-    [("plain", "inline"), ("wrapped", "wrap"), ("copied", "wrap"), ("renamed", "inline")],
-)
-def test_functions_of_a_base(method, expected):
-    """A copy can be spliced; what is inside of a wrapper from elsewhere is left as it is."""
-
-    class Child(Base):
-        flag = 2
-        copied = catch_all(Base.plain)
-        renamed = Base.plain
-
-    mergeable("flag", method=method)(Child)
-
-    assert (expected if can_splice() else "wrap") == injection(Child)
-    result = ("around", 2) if expected == "wrap" else 2
-    assert result == getattr(Child(), method)()
-    assert (("around", None), None) == (Base().wrapped(), Base().plain())
-
-
-class Strange(Base):
-    """A class with a function that some tool has rewritten."""
-
-    def strange(self, *, flag=None):
-        return flag
-
-    strange.__code__ = strange.__code__.replace(co_code=NOP + strange.__code__.co_code)
-
-
-@pytest.mark.skipif(not TESTED, reason="this interpreter's bytecode is not one that is tested")
+@NEEDS_SPLICER
 @pytest.mark.parametrize(
     ("method", "match", "result"),
-    [("wrapped", "inside of something", ("around", 1)), ("strange", "does not begin as", 1)],
+    [("wrapped", "inside of something", ({"flag": 2}, 2)), ("strange", "does not begin as", 2)],
 )
 def test_inline_that_cannot_be(method, match, result):
     """Where it is asked for, the error says what to write; otherwise the wrapper serves."""
-    cls = type("Child", (Strange,), {"__module__": __name__, "flag": 1})
-
     with pytest.raises(
         MergeDefinitionError, match=rf"Child\.{method}\(\) cannot.*{match}.*inject='auto'"
     ):
-        mergeable("flag", method=method, inject="inline")(cls)
-    assert {"__module__", "flag", "__doc__"} == set(vars(cls))
-    mergeable("flag", method=method)(cls)
-    assert ("wrap", result) == (injection(cls), getattr(cls(), method)())
+        decorated(method, inject="inline")
+    assert ("wrap", result) == decorated(method)
+    assert (({}, None), None, None) == (Base().wrapped(), Base().strange(), Base().plain())
+
+
+@pytest.mark.parametrize("inject", ["auto", "wrap", pytest.param("inline", marks=NEEDS_SPLICER)])
+def test_checker_of_types(inject, monkeypatch):
+    """It sees merged values, unless the user asks for the merge to be inside of it."""
+    monkeypatch.setattr(_decorator, "checks_types", lambda found: True)
+
+    @mergeable("flag", inject=inject)
+    class Layer:
+        flag = 1
+
+        @around
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    assert ({} if inject == "inline" else {"flag": 1}, 1) == Layer()()
 
 
 def test_warning_that_is_an_error():
@@ -163,50 +132,21 @@ def test_warning_that_is_an_error():
     assert before == (dict(vars(Layer)), Layer.__call__.__code__)
 
 
-@pytest.mark.parametrize(
-    ("inject", "seen"), [("auto", {"flag": 1}), ("wrap", {"flag": 1}), ("inline", {})]
-)
-def test_checker_of_types(inject, seen, monkeypatch):
-    """It sees merged values, unless the user asks for the merge to be inside of it."""
-    if inject == "inline" and not can_splice():
-        pytest.skip("this interpreter's bytecode is not one that is tested")
-    monkeypatch.setattr(_decorator, "checks_types", lambda found: True)
-    calls = []
-
-    def checked(function):
-        @functools.wraps(function)
-        def wrapper(*args, **kwargs):
-            calls.append(kwargs)
-            return function(*args, **kwargs)
-
-        return wrapper
-
-    @mergeable("flag", inject=inject)
-    class Layer:
-        flag = 1
-
-        @checked
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    assert (1, [seen]) == (Layer()(), calls)
-
-
 def test_frameworks_are_asked_and_told(monkeypatch):
     """Adapters may refuse the class, and finish it; they see the frame of its definition."""
     calls = []
 
     class Adapter:
         def check_decorators(self, cls, frame):
-            calls.append(("check", cls.__name__, frame.f_code.co_name))
+            calls.append((cls.__name__, frame.f_code.co_name))
 
         def finish_class(self, cls):
-            calls.append(("finish", cls.__name__, "__mergeable__" in vars(cls)))
+            calls.append((cls.__name__, "__mergeable__" in vars(cls)))
 
     monkeypatch.setattr(_decorator, "adapters", [Adapter()])
-    make()
+    decorated(inject="wrap")
 
-    assert [("check", "Layer", "make"), ("finish", "Layer", True)] == calls
+    assert [("Child", "decorated"), ("Child", True)] == calls
 
 
 def test_interpreter_with_other_operations():
@@ -214,20 +154,15 @@ def test_interpreter_with_other_operations():
     script = """
 import attrs, opcode, sys
 opcode.opmap = {name: op for name, op in opcode.opmap.items() if name != "RESUME"}
-opcode.__dict__.pop("_inline_cache_entries", None)
+del opcode._inline_cache_entries
 sys.implementation.name = "other"
 from mergeparam import MERGED, mergeable
-
 @mergeable
 class Layer:
     flag = 1
-    def __call__(self, flag=MERGED):
-        return flag
-
+    def __call__(self, flag=MERGED): return flag
 print(Layer()(), Layer.__mergeable__.methods[0].injection)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ}
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
 
     assert "1 wrap\n" == done.stdout + done.stderr

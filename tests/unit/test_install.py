@@ -27,7 +27,7 @@ def borrowed(self, *, flag: bool = MERGED):
 borrowed.mark = []
 
 
-def make(already=False):
+def make():
     """Return a class with a method of its own, an inherited one and a borrowed one."""
 
     class Base:
@@ -39,70 +39,53 @@ def make(already=False):
     class Guarded(Base, metaclass=Guard):
         flag = 1
 
-        def own(self, x=3, y: int = MERGED, /, *, flag: bool = MERGED, mode=MERGED):
+        def own(self, x=3, mode: int = MERGED, /, *, flag: bool = MERGED):
             return flag, mode
 
-        own.mark = own.__defaults__
         own.__signature__ = inspect.signature(own)
-        alias = own
-        outside = borrowed
+        alias, outside = own, borrowed
 
-        def merged(self, *, flag: bool = MERGED):
-            return flag
+        def merged(self, *, flag: bool = MERGED): ...
 
-    if already:
-        mergeable("flag", method="merged")(Guarded)
     return Guarded
 
 
 def state_of(cls):
     """Return everything of a class and its functions that the decorator may change."""
-    spaces = {base: dict(vars(base)) for base in cls.__mro__[:2]}
-    functions = {
-        (name, part): (getattr(function, part, None), dict(vars(function)))
-        for space in spaces.values()
-        for name, function in space.items()
-        if inspect.isfunction(function)
-        for part in ("__code__", "__defaults__", "__kwdefaults__", "__annotations__")
-    }
-    return spaces, functions
-
-
-OPTIONS = {
-    "plain": ("flag", "mode"),
-    "objects": (Param("flag", unset=UNSET), Param("mode", unset=UNSET)),
-}
-METHODS = ("own", "inherited", "outside")
+    spaces = [dict(vars(base)) for base in cls.__mro__[:2]]
+    functions = filter(inspect.isfunction, [held for space in spaces for held in space.values()])
+    parts = ("__code__", "__defaults__", "__kwdefaults__", "__annotations__", "__dict__")
+    return spaces, [str(getattr(function, part)) for function in functions for part in parts]
 
 
 @pytest.mark.parametrize("error", [TypeError, AttributeError, RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("already", [False, True], ids=["fresh", "merged before"])
-@pytest.mark.parametrize("params", OPTIONS.values(), ids=OPTIONS)
-def test_class_that_refuses_halfway(error, already, params, inject, monkeypatch):
+@pytest.mark.parametrize("unset", [None, UNSET])
+def test_class_that_refuses_halfway(error, already, unset, inject, monkeypatch):
     """Functions, defaults, annotations and attributes are as before, wherever it refuses."""
     monkeypatch.setattr(Guard, "error", error)
-    cls = make(already)
-    before = state_of(cls)
-    refused = 0
+    cls = make()
+    if already:
+        mergeable("flag", method="merged")(cls)
+    params = [Param(name, unset=unset) for name in ("flag", "mode")]
+    decorate = mergeable(*params, method=("own", "inherited", "outside"))
+    expected = MergeDefinitionError if error in {TypeError, AttributeError} else error
+    before, raised = state_of(cls), []
     for allowed in range(100):
         monkeypatch.setattr(Guard, "allowed", allowed)
         try:
-            mergeable(*params, method=METHODS)(cls)
-        except (MergeDefinitionError, RuntimeError, KeyboardInterrupt) as caught:
-            refused += 1
-            expected = MergeDefinitionError if error in {TypeError, AttributeError} else error
-            assert expected is type(caught)
-            assert before == state_of(cls)
-            assert ["flag"] == list(inspect.signature(borrowed).parameters)[1:]
-        else:
+            decorate(cls)
             break
+        except (MergeDefinitionError, RuntimeError, KeyboardInterrupt) as caught:
+            raised.append(type(caught))
+        assert before == state_of(cls)
 
     # Nothing has been left over that would be in the way of the same declaration.
-    assert refused > 8
+    assert [expected] * allowed == raised
+    assert 8 < allowed < 99
     cls.__base__.mode = 2
-    assert ((1, 2), ("inherited", 2)) == (cls().own(), cls().inherited())
-    assert ("borrowed", 1) == cls().outside()
-    assert vars(cls)["alias"] is vars(cls)["own"]
+    results = cls().own(), cls().alias(), cls().inherited(), cls().outside()
+    assert ((1, 2), (1, 2), ("inherited", 2), ("borrowed", 1)) == results
 
 
 def test_message_of_a_refusal(monkeypatch):
@@ -110,72 +93,36 @@ def test_message_of_a_refusal(monkeypatch):
     cls = make()
     monkeypatch.setattr(Guard, "allowed", 0)
 
-    with pytest.raises(MergeDefinitionError) as caught:
+    with pytest.raises(
+        MergeDefinitionError,
+        match=r"Guarded does not let its attribute '(_\w+)' be set \(no \1\)\. Put .* a subclass",
+    ):
         mergeable("flag", "mode", method="own")(cls)
 
-    expected = (
-        "make.<locals>.Guarded does not let its attribute '_mergeparam_missing_flag' be set "
-        "(no _mergeparam_missing_flag). Put @mergeable on a subclass of it."
-    )
-    assert expected == str(caught.value)
 
-
-def test_builtin_class():
-    """A class of the interpreter's own takes no attributes; a subclass of it does."""
-    with pytest.raises(MergeDefinitionError):
-        mergeable("flag", method="append")(list)
-
-    class Sub(list):
-        flag = 1
-
-        def append(self, x, flag=MERGED):
-            super().append((x, flag))
-
-    held = mergeable("flag", method="append")(Sub)()
-    held.append(0)
-    assert [(0, 1)] == held
-
-
-@pytest.mark.parametrize("kind", ["signature", "annotations", "doc", "dict", "kwdefaults"])
-def test_what_a_function_carries(kind, inject):
+def test_what_a_copy_carries(inject):
     """A foreign function's copy carries what the function does, and the function keeps it."""
-
-    class Layer:
-        flag = 1
-        outside = borrowed
-
+    cls = type("Layer", (), {"flag": 1, "outside": borrowed, "__module__": __name__})
     before = borrowed.__code__, dict(vars(borrowed)), dict(borrowed.__annotations__)
-    mergeable("flag", method="outside")(Layer)
-    copy = Layer.outside
-    found = {
-        "signature": (str(inspect.signature(copy)), "(self, *, flag: bool | None = None)"),
-        "annotations": (copy.__annotations__, {"flag": bool | None}),
-        "doc": (copy.__doc__, borrowed.__doc__),
-        "dict": (copy.mark, borrowed.mark),
-        "kwdefaults": (copy.__kwdefaults__, {"flag": None}),
-    }
+    copy = mergeable("flag", method="outside")(cls).outside
 
-    actual, expected = found[kind]
-    assert expected == actual
+    assert "(self, *, flag: bool | None = None)" == str(inspect.signature(copy))
+    assert (borrowed.__doc__, borrowed.mark) == (copy.__doc__, copy.mark)
+    assert (borrowed.__name__, __name__) == (copy.__name__, copy.__module__)
     assert before == (borrowed.__code__, dict(vars(borrowed)), dict(borrowed.__annotations__))
     assert MERGED is borrowed.__kwdefaults__["flag"]
 
 
 def test_private_methods_have_names(inject):
     """They are pickled as methods of the class are, and found under their own names."""
-
-    @mergeable("flag")
-    class Layer:
-        flag = 1
-
-        def __call__(self, *, flag=MERGED): ...
-
+    layer = mergeable("flag", Param("mode", unset=object()), method="own")(make())
     private = {
-        name: held for name, held in vars(Layer).items() if name.startswith("_mergeparam_m")
+        name: held
+        for name, held in vars(layer).items()
+        if hasattr(held, "__mergeparam_identity__")
     }
-    functions = {name: held for name, held in private.items() if inspect.isfunction(held)}
 
-    assert functions
-    for name, function in functions.items():
-        assert (name, f"{Layer.__qualname__}.{name}") == (function.__name__, function.__qualname__)
-        assert __name__ == function.__module__
+    assert {"_mergeparam_missing_flag", "_mergeparam_conflict_flag"} < private.keys()
+    for name, held in private.items():
+        expected = name, f"{layer.__qualname__}.{name}", __name__
+        assert expected == (held.__name__, held.__qualname__, held.__module__)

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from mergeparam import MERGED, MergeDefinitionError
+from mergeparam import MergeDefinitionError, mergeable, merged_params
 from mergeparam._declare.methods import find_method, unwrap
 
 
@@ -15,8 +15,7 @@ def catch_all(function):
     """Wrap as decorators do."""
 
     @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        return function(*args, **kwargs)
+    def wrapper(*args, **kwargs): ...
 
     return wrapper
 
@@ -25,8 +24,7 @@ def exact(function):
     """Wrap with a signature of its own."""
 
     @functools.wraps(function)
-    def wrapper(self, flag=None):
-        return function(self, flag=flag)
+    def wrapper(self, flag=None): ...
 
     return wrapper
 
@@ -37,25 +35,30 @@ class Around:
     def __init__(self, function):
         self.__wrapped__ = function
 
-    def __call__(self, *args):
-        return self.__wrapped__(*args)
+    def __call__(self): ...
+
+
+class Endless:
+    """A proxy that answers to every attribute with another one."""
+
+    def __getattr__(self, name):
+        return Endless()
+
+    def __call__(self): ...
 
 
 KnownAround = type("KnownAround", (Around,), {"__module__": "jax.nn"})
+catch_all_elsewhere = lambda self, *args: args
 
 
 def elsewhere(self, flag=None):
     """Stand in a module."""
 
 
-catch_all_elsewhere = lambda self, *args: args
-
-
 class Base:
     def inherited(self, flag=None): ...
 
-    @catch_all
-    def wrapped(self, flag=None): ...
+    wrapped = catch_all(inherited)
 
 
 class Namesake:
@@ -73,56 +76,52 @@ class Namesake(OldNamesake):
 class Layer(Base):
     def plain(self, flag=None): ...
 
-    lambda_ = lambda self, flag=None: flag
     alias = plain
+    lambda_ = lambda self, flag=None: flag
     wrapped_own = catch_all(plain)
     wrapped_twice = catch_all(exact(plain))
     managed = contextlib.contextmanager(plain)
     cached = functools.lru_cache(plain)
     known_object = KnownAround(plain)
+    borrowed_docs = functools.wraps(elsewhere)(lambda self, flag=None: flag)
+    borrowed_catch_all = functools.wraps(elsewhere)(lambda *args: args)
 
-    @functools.wraps(elsewhere)
-    def borrowed_docs(self, flag=None): ...
-
-    @functools.wraps(Base.inherited)
-    def borrowed_catch_all(self, *args, **kwargs): ...
-
-    of_module = elsewhere
-    of_base = Base.inherited
+    of_module, of_base = elsewhere, Base.inherited
     catch_all_of_module = catch_all_elsewhere
+    exact_around_module = exact(elsewhere)
 
     around_module = catch_all(elsewhere)
     object_around_own = Around(plain)
     object_around_module = Around(elsewhere)
-    object_around_wrapper = KnownAround(Around(plain))
-    exact_around_module = exact(elsewhere)
+    object_around_object = KnownAround(Around(plain))
+
+    # What is no method to merge in
+    static = staticmethod(plain)
+    of_class = classmethod(plain)
+    computed = property(plain)
+    partial = functools.partial(print)
+    builtin = print
+    nothing = lambda: 0
+    proxy, call, magic = Endless(), mock.call, mock.MagicMock()
 
 
 @pytest.mark.parametrize(
     ("cls", "name", "ownership", "at"),
     [
-        (Layer, "plain", "own", 0),
-        (Layer, "lambda_", "own", 0),
-        (Layer, "alias", "own", 0),
-        (Layer, "wrapped_own", "own", 1),
+        *[(Layer, name, "own", 0) for name in ("plain", "alias", "lambda_")],
+        *[
+            (Layer, name, "own", 1)
+            for name in ("wrapped_own", "managed", "cached", "known_object")
+        ],
         (Layer, "wrapped_twice", "own", 2),
-        (Layer, "managed", "own", 1),
-        (Layer, "cached", "own", 1),
-        (Layer, "known_object", "own", 1),
-        (Layer, "borrowed_docs", "own", 0),
-        (Layer, "borrowed_catch_all", "own", 0),
-        (Layer, "of_module", "foreign", 0),
-        (Layer, "of_base", "foreign", 0),
-        (Layer, "inherited", "foreign", 0),
-        (Layer, "exact_around_module", "foreign", 0),
-        (Layer, "catch_all_of_module", "foreign", 0),
+        *[(Layer, name, "own", 0) for name in ("borrowed_docs", "borrowed_catch_all")],
+        *[(Layer, name, "foreign", 0) for name in ("of_module", "of_base", "inherited")],
+        *[(Layer, f"{name}_module", "foreign", 0) for name in ("catch_all_of", "exact_around")],
         (Namesake, "method", "foreign", 0),
         (Namesake, "reached", "opaque", 1),
-        (Layer, "wrapped", "opaque", 1),
-        (Layer, "around_module", "opaque", 1),
-        (Layer, "object_around_own", "opaque", 1),
-        (Layer, "object_around_module", "opaque", 1),
-        (Layer, "object_around_wrapper", "opaque", 2),
+        *[(Layer, name, "opaque", 1) for name in ("wrapped", "around_module")],
+        *[(Layer, f"object_around_{name}", "opaque", 1) for name in ("own", "module")],
+        (Layer, "object_around_object", "opaque", 2),
     ],
 )
 def test_ownership(cls, name, ownership, at):
@@ -132,19 +131,14 @@ def test_ownership(cls, name, ownership, at):
     assert (ownership, at) == (method.ownership, method.chain.index(method.function))
     assert method.found is method.chain[0]
     assert (cls, name, f"{cls.__qualname__}.{name}()") == (method.cls, method.name, method.label)
+    assert (Base if name in vars(Base) else cls, name in vars(Base)) == (
+        method.definer,
+        method.inherited,
+    )
 
 
-def test_inherited_method():
-    """It says which class holds it, and for which class it was looked up."""
-    own, inherited = find_method(Base, "inherited"), find_method(Layer, "inherited")
-
-    assert (Base, False, "own") == (own.definer, own.inherited, own.ownership)
-    assert (Base, True, "foreign") == (inherited.definer, inherited.inherited, inherited.ownership)
-    assert "Layer.inherited()" == inherited.label
-
-
-def test_local_class():
-    """Two local classes of one name each own what is written in their bodies."""
+def test_local_classes():
+    """Classes that a function makes anew each own what is written in their bodies."""
 
     def make():
         class Local:
@@ -156,28 +150,17 @@ def test_local_class():
 
 
 @pytest.mark.parametrize(
-    ("source", "receiver"),
+    ("method", "receiver"),
     [
-        ("lambda this, flag=None: 0", "this"),
-        ("lambda module, /, *args: 0", "module"),
-        ("lambda *args, flag=None: 0", "args[0]"),
-        ("lambda *a, flag=None, **kw: 0", "a[0]"),
+        (lambda this, flag=None: 0, "this"),
+        (lambda module, /, *args: 0, "module"),
+        (lambda *args, flag=None: 0, "args[0]"),
+        (lambda *a, flag=None, **kw: 0, "a[0]"),
     ],
 )
-def test_receiver(source, receiver):
+def test_receiver(method, receiver):
     """The object may have any name, or come first in `*args`."""
-    cls = type("Any", (), {"method": eval(source)})
-
-    assert receiver == find_method(cls, "method").receiver
-
-
-class Endless:
-    """A proxy that answers to every attribute with another one."""
-
-    def __getattr__(self, name):
-        return Endless()
-
-    def __call__(self): ...
+    assert receiver == find_method(type("Any", (), {"method": method}), "method").receiver
 
 
 def ring(size):
@@ -193,14 +176,13 @@ def ring(size):
     [
         (elsewhere, 1),
         (catch_all(exact(elsewhere)), 3),
+        (Around("no callable"), 1),
         (Endless(), 100),
         (mock.call, 100),
         (mock.MagicMock(), 1),
-        (Around("no callable"), 1),
         (ring(1), 1),
         (ring(3), 3),
     ],
-    ids=["function", "wrappers", "proxy", "mock.call", "mock", "text", "itself", "ring"],
 )
 def test_unwrap(found, length):
     """A walk along `__wrapped__` ends, also where every attribute is there, or in a circle."""
@@ -210,49 +192,31 @@ def test_unwrap(found, length):
     assert found is chain[0]
 
 
-@pytest.mark.parametrize("found", [Endless(), mock.call, mock.MagicMock()])
-def test_mock_is_no_method(found):
-    """A mock or a proxy in a class's namespace is refused, not searched for ever."""
-    cls = type("Mocked", (), {"method": found, "flag": None})
-
-    with pytest.raises(MergeDefinitionError, match=r"Mocked.method\(\) is .*signature cannot be"):
-        find_method(cls, "method")
-
-
-class Refused:
-    """What is no method to merge in."""
-
-    @staticmethod
-    def static(flag=MERGED): ...
-
-    @classmethod
-    def of_class(cls, flag=MERGED): ...
-
-    @property
-    def computed(self): ...
-
-    def nothing(): ...
-
-    partial = functools.partial(print)
-    builtin = print
-
-
 @pytest.mark.parametrize(
     ("name", "match"),
     [
         ("static", "is a staticmethod"),
         ("of_class", "is a classmethod"),
         ("computed", "is a property"),
-        ("builtin", "signature cannot be read"),
-        ("partial", "signature cannot be read"),
         ("nothing", "Add self"),
-        ("missing", "no method 'missing'.*method="),
-        ("__call__", "no method '__call__'"),
-        ("__init__", "no method '__init__'"),
+        *[(name, "signature cannot be read") for name in ("builtin", "partial")],
+        *[(name, "signature cannot be read") for name in ("proxy", "call", "magic")],
+        *[(name, f"no method '{name}'.*method=") for name in ("missing", "__call__", "__init__")],
         ("__private", "no method '__private'"),
     ],
 )
 def test_no_method(name, match):
-    """The message says what to write instead."""
+    """The message says what to write instead; a mock is refused, not searched for ever."""
     with pytest.raises(MergeDefinitionError, match=match):
-        find_method(Refused, name)
+        find_method(Layer, name)
+
+
+def test_method_that_has_lost_its_merge():
+    """A tool that compiles methods anew must not lose the merge without a word."""
+    cls = type("Layer", (), {"flag": 1, "__call__": lambda self, flag=None: flag})
+    mergeable("flag")(cls).__call__ = lambda self, flag=None: flag
+
+    with pytest.raises(
+        MergeDefinitionError, match=r"Layer\.__call__\(\) was merged, and its func"
+    ):
+        merged_params(cls)
