@@ -22,12 +22,10 @@ import time
 import types
 import typing
 import warnings
-import zlib
-
-import attrs
 
 from mergeparam import UNSET, Param
 from mergeparam._declare.signature import read_parameters
+from mergeparam._inject.source import IDENTITY as STAND_IN
 from mergeparam._inject.source import PrivateNames, merge_source
 from mergeparam._inject.splice import extract_merge, splice
 from mergeparam._spec import POLICIES
@@ -57,20 +55,15 @@ MARKER = "__behind_the_merge__"
 IDENTITY = 2**55 + 1
 
 
-@attrs.frozen
-class FileResult:
-    """What became of one file."""
+class FileResult(typing.NamedTuple):
+    """What became of some files."""
 
     swept: int = 0
-    skipped: collections.Counter = attrs.field(factory=collections.Counter)
+    skipped: collections.Counter = collections.Counter()  # noqa: RUF012 - only ever added
     failures: tuple[str, ...] = ()
 
     def __add__(self, other):
-        return FileResult(
-            self.swept + other.swept,
-            self.skipped + other.skipped,
-            self.failures + other.failures,
-        )
+        return FileResult(*map(operator.add, self[:], other[:]))
 
 
 # What is swept
@@ -118,27 +111,17 @@ class MergeForm(typing.NamedTuple):
     params: tuple[Param, ...]
     names: PrivateNames = PrivateNames("", {})
     identity: int = IDENTITY
-    may_receive_merged: frozenset[str] = frozenset()
+    may_receive_merged: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
 
-    def source(self):
+    def source(self, **replaced):
         """Return the merge as a generated wrapper begins with it."""
-        return merge_source(
-            self.receiver,
-            self.params,
-            self.names,
-            identity=self.identity,
-            may_receive_merged=self.may_receive_merged,
-        )
+        return merge_source(**{**self._asdict(), **replaced})
 
     def splice_into(self, code):
-        """Return the code with the merge in it, as `mergeable` makes it."""
+        """Return the code with the merge in it, and its size, as `mergeable` makes it."""
         parameters = read_parameters(code)
-        source = merge_source(
-            self.receiver,
-            self.params,
-            self.names._replace(suffix=""),
-            may_receive_merged=self.may_receive_merged,
-        )
+        source = self.source(names=self.names._replace(suffix=""), identity=STAND_IN)
         cells = tuple(name for name in parameters.all if name in code.co_cellvars)
         merge = extract_merge(source, parameters.as_signature(), cells)
         return splice(code, merge, suffix=self.names.suffix, identity=self.identity)
@@ -149,15 +132,13 @@ def merge_for(code):
     parameters = read_parameters(code)
     receiver = (*parameters.positional, parameters.var_positional or parameters.all[0])[0]
     *_, merged = receiver, *(name for name in parameters.named if name != receiver)
-    draw = zlib.crc32(code.co_qualname.encode())
-    policy, unset = POLICIES[draw % 4], UNSETS[draw // 4 % 4]
-    is_global, suffix, is_remembered = draw // 16 % 2, ("", "_2")[draw // 32 % 2], draw // 64 % 4
+    draw = random.Random(code.co_qualname)
     return MergeForm(
         f"{receiver}[0]" if receiver == parameters.var_positional else receiver,
-        (Param(merged, on_conflict=policy, unset=unset),),
-        PrivateNames(suffix, {merged: "_mergeparam_UNSET"} if is_global else {}),
-        IDENTITY,
-        frozenset() if is_remembered else frozenset([merged]),
+        (Param(merged, on_conflict=draw.choice(POLICIES), unset=draw.choice(UNSETS)),),
+        PrivateNames(draw.choice(["", "_2"]), draw.choice([{}, {merged: "_mergeparam_UNSET"}])),
+        may_receive_merged=draw.choice([(), (merged,)]),
+        unnamed=draw.choice([(), (parameters.all[0],)]),
     )
 
 

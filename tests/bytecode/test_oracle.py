@@ -119,6 +119,7 @@ def annotations_and_defaults_inside(self, x, d=None):
     return Inner, inner
 """
 MANY = [f"p{i}" for i in range(300)]
+EVERY = ", ".join(["self", *MANY, "d"])
 LONG = {
     "over_255_names": "".join(f"    x.n{i} = n{i}\n" for i in range(300)),
     "just_under_128_names": "".join(f"    x.n{i} = 0\n" for i in range(126)),
@@ -133,8 +134,8 @@ TARGETS = "".join(
         NEEDS_312 if sys.version_info >= (3, 12) else "",
         *[f"def {name}(self, x, d=None):\n{body}" for name, body in LONG.items()],
         f"def over_16_parameters(self, {', '.join(MANY[:20])}, d): return p0, p17, d\n",
-        f"def over_255_parameters(self, {', '.join(MANY)}, d): return p0, p270, d\n",
-        f"def over_255_cells(self, {', '.join(MANY)}, d): return lambda: (self, d, {', '.join(MANY)})\n",
+        f"def over_255_parameters({EVERY}): return p0, p270, d\n",
+        f"def over_255_cells({EVERY}): return lambda: ({EVERY})\n",
     ]
 )
 
@@ -160,7 +161,8 @@ MERGES = {
     "own object, names taken": MergeForm(
         "self", (PARAMS["raise, UNSET"],), PrivateNames("_3", {})
     ),
-    "behind a wrapper": MergeForm("self", (PARAMS["raise"],), may_receive_merged=frozenset({"d"})),
+    "behind a wrapper": MergeForm("self", (PARAMS["raise"],), may_receive_merged=("d",)),
+    "beside an unnamed one": MergeForm("self", (PARAMS["raise"],), unnamed=("self",)),
 }
 
 

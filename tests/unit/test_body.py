@@ -66,8 +66,8 @@ def test_many_parameters_and_names(number):
             "return self.flag",
             (
                 "C.__call__() merges 'flag', and line 3 reads the raw self.flag, which is unset "
-                "whenever the call gave the value. Read 'flag' there: in the body it is the merged "
-                "value."
+                "whenever the call gave the value. Read 'flag' there: in the body it is the "
+                "merged value."
             ),
         ),
         *[

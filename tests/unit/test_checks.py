@@ -175,12 +175,7 @@ MERGED_BASE = f"@mergeable('flag')\n@dataclasses.dataclass\nclass B(Annotates):\
         (COMPUTES, "", "flag", "FLAG"),
         (ATTRS, "__getattr__ = Computes.__getattr__", "flag", "FLAG"),
         (DATA, "def __init__(self): self._set()\n    def _set(self): self.flag = 5", "flag", 5),
-        (
-            DATA,
-            "def __new__(cls): cls.late = 1; object.__setattr__(s := object.__new__(cls), 'flag', 5); return s",
-            "flag",
-            5,
-        ),
+        (DATA, NEW, "flag", 5),
         (DATA, "def __post_init__(self): [setattr(self, n, 5) for n in ('x', 'flag')]", "flag", 5),
         (DATA, "def __post_init__(self):\n        def f(): self.flag = 5\n        f()", "flag", 5),
         (MERGED_BASE, "flag: object = None", None, 1),

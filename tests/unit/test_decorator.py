@@ -154,7 +154,7 @@ def test_interpreter_with_other_operations():
     script = """
 import attrs, opcode, sys
 opcode.opmap = {name: op for name, op in opcode.opmap.items() if name != "RESUME"}
-del opcode._inline_cache_entries
+vars(opcode).pop("_inline_cache_entries", None)
 sys.implementation.name = "other"
 from mergeparam import MERGED, mergeable
 @mergeable
