@@ -101,6 +101,7 @@ def test_body_without_line_numbers():
         mergeable("flag")(layer)
 
 
+MANY = "; ".join([f"self.n{index} = x" for index in range(300)])
 STORES = "def __init__(self, x=0, flag=False): self.flag = flag"
 
 
@@ -125,6 +126,7 @@ STORES = "def __init__(self, x=0, flag=False): self.flag = flag"
         (STORES.replace("self.flag", "self.x = x; self.flag"), {}, "flag"),
         (STORES.replace("self.flag", "flag = flag or None; self.flag"), {}, None),
         (STORES.replace("self.flag", "\n        if flag: self.flag"), {}, None),
+        (STORES.replace("self.flag", f"{MANY}; self.flag"), {}, "flag"),
         ("def __init__(*args): args[0].flag = args", {}, None),
         ("__init__ = dict.__init__", {}, None),
     ],

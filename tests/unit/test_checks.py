@@ -58,6 +58,7 @@ MODULE = """
     @staticmethod
     def wrapped(): ...
     around = functools.wraps(wrapped)(lambda *args: 0)
+    around_a_builtin = functools.wraps(print)(lambda *args: 0)
     forward = lambda self, x, *, other=MERGED: 0
 """
 MANY = (
@@ -133,7 +134,11 @@ TYPO = (
         # Defaults of the constructor
         *[
             (f"@{maker}\nclass C:\n    flag: object = {value}\n    {CALL}", ["flag"], {}, match)
-            for maker in ("attrs.define", "dataclasses.dataclass")
+            for maker in (
+                "attrs.define",
+                "dataclasses.dataclass",
+                "attrs.define(slots=False)\n@dataclasses.dataclass",
+            )
             for value, match in [
                 ("False", r"default False, which counts as set.*= None;.*default=False.*use_call"),
                 ("MERGED", r"default MERGED, which is for.*flag: \.\.\. \| None = None"),

@@ -77,3 +77,10 @@ def test_short_repr(value, begin):
     assert text.startswith(begin)
     assert text.isprintable()
     assert len(text) < (400 if isinstance(value, list) else 70)
+
+
+def test_short_repr_of_what_hides_its_class():
+    """Not even the class of a value has to be readable."""
+    hidden = type("Hidden", (Rude,), {"__class__": property(lambda self: 1 / 0)})()
+
+    assert "<Hidden object whose repr raises>" == shorten(hidden)

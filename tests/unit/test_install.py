@@ -113,6 +113,32 @@ def test_what_a_copy_carries(inject):
     assert MERGED is borrowed.__kwdefaults__["flag"]
 
 
+class Around:
+    """A callable object without a name, around a function from elsewhere."""
+
+    __wrapped__, mark = staticmethod(borrowed), "around"
+
+    def __call__(self, **kwargs):
+        return kwargs
+
+
+def test_what_a_wrapper_carries():
+    """It speaks for what it goes around, as far as that says who it is."""
+    around = Around()
+    vars(around).update(mark="own", __wrapped__=borrowed)
+    cls = type("Layer", (), {"flag": 1, "one": around, "two": around, "__module__": __name__})
+    mergeable("flag", method="one")(cls)
+
+    assert (borrowed.__name__, Around.__doc__, "own") == (
+        cls.one.__name__,
+        cls.one.__doc__,
+        cls.one.mark,
+    )
+    assert cls.one is cls.two
+    assert "(self, *, flag: bool | None = None)" == str(inspect.signature(cls.one))
+    assert {"flag": 1} == cls().two()
+
+
 def test_private_methods_have_names(inject):
     """They are pickled as methods of the class are, and found under their own names."""
     layer = mergeable("flag", Param("mode", unset=object()), method="own")(make())

@@ -4,7 +4,7 @@ import pytest
 
 from mergeparam import MergeError, MissingParamError, merge_param, mergeable
 from mergeparam._call import messages
-from mergeparam._call.messages import CallState, conflict_error, missing_error
+from mergeparam._call.messages import CallState, bound_again_error, conflict_error, missing_error
 
 HEAD = "Model.Dropout.__call__()"
 SET_IT = "Set it in one of them:"
@@ -52,6 +52,15 @@ def test_text(state, others, expected):
     assert ("flag", *(others or ())) == error.params
     for name in ("owner", "method", "param", "attribute_value", "call_value"):
         assert getattr(state, name) == getattr(error, name)
+
+
+def test_bound_again():
+    """A partial says what it has bound, and what was given again."""
+    error = bound_again_error("strict_partial(f)", "flag", 1, [2])
+
+    expected = "strict_partial(f) has bound 'flag' to 1, and flag=[2] was given again. Leave"
+    assert str(error).startswith(expected)
+    assert ("flag", 1, [2]) == (error.param, error.attribute_value, error.call_value)
 
 
 def test_merge_param_has_the_same_texts():

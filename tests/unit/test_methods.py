@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 
 from mergeparam import MergeDefinitionError, mergeable, merged_params
-from mergeparam._declare.methods import find_method, unwrap
+from mergeparam._declare.methods import declarations, find_method, unwrap
 
 
 def catch_all(function):
@@ -209,6 +209,32 @@ def test_no_method(name, match):
     """The message says what to write instead; a mock is refused, not searched for ever."""
     with pytest.raises(MergeDefinitionError, match=match):
         find_method(Layer, name)
+
+
+@mergeable("flag", method="merged")
+class Merged:
+    flag = 1
+
+    def merged(self, flag=None): ...
+
+    alias, around, partial = merged, catch_all(merged), functools.partialmethod(merged)
+    other = elsewhere
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("merged", ["flag"]),
+        ("alias", ["flag"]),
+        ("around", ["flag"]),
+        *[(name, []) for name in ("partial", "other", "missing", "__init__")],
+    ],
+)
+def test_declarations(method, expected):
+    """Those of a function hold under each name of it, and for what is around it."""
+    sub = type("Sub", (Merged,), {})
+
+    assert expected == [param.name for _, param in declarations(sub, method)]
 
 
 def test_method_that_has_lost_its_merge():

@@ -17,6 +17,7 @@ from mergeparam import (
     mergeable,
     provide,
 )
+from mergeparam._call import resolve
 from mergeparam._call.resolve import make_conflict, make_missing
 from mergeparam._spec import MergedClass, MergedMethod
 
@@ -120,8 +121,9 @@ def test_the_very_same_object():
     """It is a conflict, unless a subclass has merged it and hands it on."""
     param = Param("flag")
     cls, method = declared(param)
-    with pytest.raises(ConflictingParamError):
-        make_conflict(method, param, "ask")(cls(), 7, SAME, SAME)
+    for strangers in (cls, type("Stranger", (), {})):
+        with pytest.raises(ConflictingParamError):
+            make_conflict(method, param, "ask")(strangers(), 7, SAME, SAME)
 
     assert SAME is make_conflict(method, param, "ask", forwarded=True)(cls(), 7, SAME, SAME)
     sub = type("Sub", (cls,), {})
@@ -232,6 +234,15 @@ def test_all_missing_parameters_are_named(attributes, call, provided, missing, s
     others = ", ".join(map(repr, missing[1:]))
     also = f" Also missing in this call: {others}." if others else ""
     assert str(caught.value).endswith(f":`.{also}")
+
+
+def test_one_missing_parameter_is_named_while_tracing(monkeypatch):
+    """Dynamo traces no frames, so that the others cannot be looked for."""
+    monkeypatch.setattr(resolve, "is_tracing", lambda: True)
+    with pytest.raises(MissingParamError) as caught:
+        mergeable(*PARAMS)(make(LAYER))()()
+
+    assert ("one",) == caught.value.params
 
 
 @pytest.mark.parametrize("error", [AttributeError, RuntimeError])
