@@ -211,11 +211,13 @@ def test_no_method(name, match):
         find_method(Layer, name)
 
 
-@mergeable("flag", method="merged")
+@mergeable("flag", method=("merged", "separate"))
 class Merged:
     flag = 1
 
     def merged(self, flag=None): ...
+
+    def separate(self, flag=None): ...
 
     alias, around, partial = merged, catch_all(merged), functools.partialmethod(merged)
     other = elsewhere
@@ -224,9 +226,7 @@ class Merged:
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
-        ("merged", ["flag"]),
-        ("alias", ["flag"]),
-        ("around", ["flag"]),
+        *[(name, ["flag"]) for name in ("merged", "separate", "alias", "around")],
         *[(name, []) for name in ("partial", "other", "missing", "__init__")],
     ],
 )

@@ -1,12 +1,15 @@
 """Parameters and defaults: read, and changed as a function's author would have written them."""
 
 import inspect
+import pickle
 
 import pytest
 
 from mergeparam._declare.signature import (
     change_defaults,
+    original_signature,
     read_defaults,
+    read_original,
     read_parameters,
     without_parameters,
 )
@@ -73,6 +76,19 @@ def test_more_defaults_than_parameters():
 
     assert ((9, None), {"y": 1}) == (function.__defaults__, function.__kwdefaults__)
     assert {"self": 9, "x": None, "y": 1} == read_defaults(function)
+
+
+def test_original_signature():
+    """It is that of before the merge, also where a pickle has made text of the annotations."""
+    function = function_of("self, x: int = 1, *, flag: bool")
+    original = read_original(function)
+    function.__kwdefaults__ = {"flag": None}
+    function.__annotations__ = {}
+    travelled = pickle.loads(pickle.dumps(original))
+
+    expected = "(self, x: int = 1, *, flag: bool)"
+    assert expected == str(original_signature(function, original))
+    assert expected == str(original_signature(function, travelled)).replace("'", "")
 
 
 @pytest.mark.parametrize(
