@@ -18,8 +18,6 @@ from mergeparam._declare.signature import read_parameters
 from mergeparam._inject.source import PrivateNames
 from mergeparam._spec import POLICIES
 
-JUMPS = {*dis.hasjrel, *dis.hasjabs}
-
 SHORT = """
 def simple(self, x, *, d=None): return x if d else self.rate
 def empty(self, d): pass
@@ -245,23 +243,11 @@ def listing(code):
             items.append(item)
             start = None
     indices[len(code.co_code)] = len(items)
-    instructions = [(item.opname, *argument(item, indices)) for item in items]
-    return instructions, [item.positions for item in items], handlers(code, indices)
-
-
-def argument(item, indices):
-    """Return the argument; only as text does `dis` show the flag beside a name."""
-    if item.opcode in JUMPS:
-        return (indices[item.argval],)
-    return item.argval, item.argrepr
-
-
-def handlers(code, indices):
-    """Return the exception table, with indices of instructions."""
-    return [
-        (indices[entry.start], indices[entry.end], indices[entry.target], entry.depth, entry.lasti)
-        for entry in dis._parse_exception_table(code)
+    instructions = [(item.opname, *sweep.argument(item, indices)) for item in items]
+    handlers = [
+        (*(indices[offset] for offset in entry[:3]), *entry[3:]) for entry in sweep.handlers(code)
     ]
+    return instructions, [item.positions for item in items], handlers
 
 
 def assert_agreement(code, merge):

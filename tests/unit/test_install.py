@@ -100,19 +100,6 @@ def test_message_of_a_refusal(monkeypatch):
         mergeable("flag", "mode", method="own")(cls)
 
 
-def test_what_a_copy_carries(inject):
-    """A foreign function's copy carries what the function does, and the function keeps it."""
-    cls = type("Layer", (), {"flag": 1, "outside": borrowed, "__module__": __name__})
-    before = borrowed.__code__, dict(vars(borrowed)), dict(borrowed.__annotations__)
-    copy = mergeable("flag", method="outside")(cls).outside
-
-    assert "(self, *, flag: bool | None = None)" == str(inspect.signature(copy))
-    assert (borrowed.__doc__, borrowed.mark) == (copy.__doc__, copy.mark)
-    assert (borrowed.__name__, __name__) == (copy.__name__, copy.__module__)
-    assert before == (borrowed.__code__, dict(vars(borrowed)), dict(borrowed.__annotations__))
-    assert MERGED is borrowed.__kwdefaults__["flag"]
-
-
 class Around:
     """A callable object without a name, around a function from elsewhere."""
 

@@ -140,48 +140,6 @@ def make(source, **names):
     return namespace["C"]
 
 
-def test_method_of_a_stranger(inject):
-    """A merged method in a class that has no part in its own says what to do."""
-    stranger = make("""
-@mergeable
-class Owner:
-    flag = None
-    def __call__(self, *, flag=MERGED): ...
-@mergeable(method="other")
-class C:
-    flag, __call__ = None, Owner.__call__
-    def other(self, flag=MERGED): ...
-""")
-
-    with pytest.raises(MergeDefinitionError, match="Inherit from it, or share the function"):
-        stranger()()
-
-
-LOCAL = """
-@mergeable(Param("flag", default=default, unset=unset, on_conflict="raise_if_different"))
-class C:
-    flag = unset
-    def __call__(self, *, flag=MERGED): return flag
-"""
-
-
-def test_namesakes_in_one_class(inject):
-    """Each private method passes on what another declaration of its name is asked."""
-    one, two = object(), object()
-    first, second = (
-        make(LOCAL, default=held, unset=held_unset) for held, held_unset in [(1, one), (2, two)]
-    )
-    both = type("Both", (first, second), {})
-
-    assert 1 == both()()
-    both.flag = two
-    assert 2 == second.__call__(both())
-    both.flag = 5
-    assert 5 == second.__call__(both())
-    with pytest.raises(ConflictingParamError):
-        second.__call__(both(), flag=6)
-
-
 @pytest.mark.parametrize("policy", ["raise", "raise_if_different"])
 def test_override_that_hands_on_merged(policy, inject):
     """The class that has left its own parameter unmerged is named."""
