@@ -7,10 +7,13 @@ import sys
 
 import pytest
 
+OPTIONS = {"inline": "inject='inline'", "wrap": "inject='wrap'", "provide": "provide=True"}
 DECORATORS = {
     "plain": "(lambda cls: cls)",
-    "inline": 'mergeparam.mergeable("flag", method=METHODS, inject="inline")',
-    "wrap": 'mergeparam.mergeable("flag", method=METHODS, inject="wrap")',
+    **{
+        name: f'mergeparam.mergeable("flag", method=METHODS, {options})'
+        for name, options in OPTIONS.items()
+    },
 }
 
 
@@ -20,13 +23,20 @@ def inject(request):
     return request.param
 
 
+@pytest.fixture(params=OPTIONS)
+def variant(request):
+    """Name each kind of merged class, one whose methods provide among them."""
+    return request.param
+
+
 @pytest.fixture
 def write(tmp_path):
     """Return a function that writes a source to a file of its own, with a decorator in it."""
 
     def write(source, variant):
         path = tmp_path / f"layers_{variant}.py"
-        path.write_text(source.replace("@DECORATE", "@" + DECORATORS[variant]))
+        written = source.replace("@DECORATE", "@" + DECORATORS[variant])
+        path.write_text(written.replace("OPTIONS", OPTIONS.get(variant, "")))
         return path
 
     return write
