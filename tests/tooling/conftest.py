@@ -1,4 +1,4 @@
-"""One module text, written out plain, with the merge spliced in, and with a wrapper."""
+"""One module text, written out plain, with the merge spliced in, with a wrapper, and providing."""
 
 import importlib.util
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from samples import LAYERS
 
 OPTIONS = {"inline": "inject='inline'", "wrap": "inject='wrap'", "provide": "provide=True"}
 DECORATORS = {
@@ -29,17 +30,27 @@ def variant(request):
     return request.param
 
 
+def write_module(folder, source, variant):
+    """Write a source to a file of its own, with a decorator in it."""
+    path = folder / f"layers_{variant}.py"
+    written = source.replace("@DECORATE", "@" + DECORATORS[variant])
+    path.write_text(written.replace("OPTIONS", OPTIONS.get(variant, "")))
+    return path
+
+
+def import_module(path):
+    """Import a file under its own name."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def write(tmp_path):
     """Return a function that writes a source to a file of its own, with a decorator in it."""
-
-    def write(source, variant):
-        path = tmp_path / f"layers_{variant}.py"
-        written = source.replace("@DECORATE", "@" + DECORATORS[variant])
-        path.write_text(written.replace("OPTIONS", OPTIONS.get(variant, "")))
-        return path
-
-    return write
+    return lambda source, variant: write_module(tmp_path, source, variant)
 
 
 @pytest.fixture
@@ -48,13 +59,20 @@ def load(write, monkeypatch):
 
     def load(source, variant):
         path = write(source, variant)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, path.stem, module)
-        spec.loader.exec_module(module)
-        return module
+        monkeypatch.setitem(sys.modules, path.stem, None)  # puts back what was there
+        return import_module(path)
 
     return load
+
+
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory):
+    """Return the sample layers in every variant, imported once for tests that only look."""
+    folder = tmp_path_factory.mktemp("samples")
+    paths = {name: write_module(folder, LAYERS, name) for name in DECORATORS if name != "provide"}
+    yield {name: import_module(path) for name, path in paths.items()}
+    for path in paths.values():
+        del sys.modules[path.stem]
 
 
 @pytest.fixture
