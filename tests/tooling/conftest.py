@@ -66,13 +66,24 @@ def load(write, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def layers(tmp_path_factory):
-    """Return the sample layers in every variant, imported once for tests that only look."""
-    folder = tmp_path_factory.mktemp("samples")
-    paths = {name: write_module(folder, LAYERS, name) for name in DECORATORS if name != "provide"}
-    yield {name: import_module(path) for name, path in paths.items()}
-    for path in paths.values():
+def import_variants(tmp_path_factory):
+    """Return a function that imports a source as it is, spliced, and wrapped, to be shared."""
+    paths = []
+
+    def import_variants(source):
+        folder = tmp_path_factory.mktemp("shared")
+        paths.extend(write_module(folder, source, name) for name in ("plain", "inline", "wrap"))
+        return {path.stem.partition("_")[2]: import_module(path) for path in paths}
+
+    yield import_variants
+    for path in paths:
         del sys.modules[path.stem]
+
+
+@pytest.fixture(scope="module")
+def layers(import_variants):
+    """Return the sample layers in every variant, for tests that only look at them."""
+    return import_variants(LAYERS)
 
 
 @pytest.fixture
