@@ -1,9 +1,11 @@
 """One module text, written out plain, with the merge spliced in, with a wrapper, and providing."""
 
+import concurrent.futures
 import importlib.util
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from samples import LAYERS
@@ -110,3 +112,23 @@ def python(tmp_path):
         return done.stdout
 
     return python
+
+
+@pytest.fixture
+def at_once():
+    """Return a function that works in many threads, which start together and switch often."""
+    interval, threads = sys.getswitchinterval(), 8
+    sys.setswitchinterval(1e-6)
+
+    def at_once(work):
+        barrier = threading.Barrier(threads)
+
+        def start(number):
+            barrier.wait()
+            return work(number)
+
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(start, range(threads)))
+
+    yield at_once
+    sys.setswitchinterval(interval)

@@ -60,32 +60,10 @@ def _nothing_is_left():
     assert read() is None
 
 
-@pytest.fixture
-def _switch_often():
-    """Let threads take turns after a few instructions."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
-
-
-def at_once(work):
-    """Return what the work gives in every thread, all of which start together."""
-    barrier = threading.Barrier(THREADS)
-
-    def start(number):
-        barrier.wait()
-        return work(number)
-
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(start, range(THREADS)))
-
-
 # Threads.
 
 
-@pytest.mark.usefixtures("_switch_often")
-def test_threads():
+def test_threads(at_once):
     """Each thread sees its own values alone, in scopes and in bodies."""
 
     def work(number):
@@ -99,8 +77,7 @@ def test_threads():
     assert [({number}, None) for number in range(THREADS)] == at_once(work)
 
 
-@pytest.mark.usefixtures("_switch_often")
-def test_one_object_in_many_threads():
+def test_one_object_in_many_threads(at_once):
     """One `provide` is open as often as it was opened, in each thread for itself."""
     shared = provide(flag="shared")
 
