@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 from by_hand import decorated, run
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import cases, values
 
@@ -45,8 +45,8 @@ def plain_parameters(signature):
 
 
 @given(drawn=instances(), data=st.data())
-def test_what_it_accepts_never_raises(drawn, data):
-    """A call with all that is required, and any part of the rest, is merged.
+def test_calls(drawn, data):
+    """All that is required, with any part of the rest, is accepted; less is a `MergeError`.
 
     What is set already and cannot be left out is given its `unset` object.
     """
@@ -69,24 +69,11 @@ def test_what_it_accepts_never_raises(drawn, data):
                 has_skipped = has_skipped or not by_name
         signature.bind(*args, **kwargs)
         run(instance(*args, **kwargs))
-
-
-@given(drawn=instances(), data=st.data())
-def test_leaving_out_what_it_requires_raises(drawn, data):
-    """Without one of the required parameters the call is a `MergeError`."""
-    case, instance, scope = drawn
-    with scope:
-        needed = required(case, merged_signature(instance))
-        assume(needed)
-        left_out = data.draw(st.sampled_from(needed))
-        kwargs = {
-            item.name: VALUE
-            for item in needed
-            if item is not left_out and item.kind is not item.POSITIONAL_ONLY
-        }
-
-        with pytest.raises(MergeError):
-            run(instance(**kwargs))
+        needed = required(case, signature)
+        by_name = {item.name: VALUE for item in needed if item.kind is not item.POSITIONAL_ONLY}
+        for item in needed:
+            with pytest.raises(MergeError):
+                run(instance(**{name: by_name[name] for name in by_name.keys() - {item.name}}))
 
 
 @given(drawn=instances(), data=st.data())
