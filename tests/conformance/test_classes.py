@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import sys
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 import pytest

@@ -21,7 +21,7 @@ from mergeparam import (
 BODIES = {
     "lambda_": [(1, [1])],
     "super_and_class": [(1, ("parent", "Bodies", 1))],
-    "closures": [(1, ((1, "self"), "rebound"))],
+    "closures": [(1, ((1, ["self"]), "rebound"))],
     "outer_variable": [(1, (1, True, "self"))],
     "locals_": [(1, {"x": 2, "flag": 1})],
     "comprehensions": [(3, ([3, 3], {"a": [3]}, 6))],
@@ -34,7 +34,7 @@ BODIES = {
 }
 
 
-def define_bodies(options):
+def define_bodies(options):  # noqa: C901 - one body after the other
     """Return a class with a method for each of the bodies."""
     count = 0
 
@@ -53,7 +53,7 @@ def define_bodies(options):
 
         def closures(self, *, flag=MERGED):
             def read():
-                return flag, ["self" for _ in range(1) if self][0]
+                return flag, ["self" for _ in range(1) if self]
 
             def write():
                 nonlocal flag

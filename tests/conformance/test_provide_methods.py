@@ -16,7 +16,6 @@ from outcomes import MERGES, Base, attempt, outcomes
 
 from mergeparam import (
     MERGED,
-    ConflictingParamError,
     MissingParamError,
     Param,
     mergeable,

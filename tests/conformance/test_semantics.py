@@ -250,16 +250,26 @@ def test_several_parameters_merge_independently():
 # Class and subclass.
 
 
-def level(name, *bases, decorate=mergeable("flag"), give=lambda flag: flag):
+class End(Base):
+    """A base at which what is handed on ends."""
+
+    def __call__(self, *, flag=None):
+        return ()
+
+
+def plainly(cls):
+    """Leave a class undecorated."""
+    return cls
+
+
+def level(name, base, decorate=None, give=lambda flag: flag):
     """Return a class that tells its name and what it merges, and hands that to the next one."""
 
-    class Level(*bases):
+    class Level(base):
         def __call__(self, *, flag=None):
-            following = getattr(super(), "__call__", None)
-            inner = following(flag=give(flag)) if following else ()
-            return (name, flag, *inner)
+            return name, flag, *super().__call__(flag=give(flag))
 
-    return decorate(Level)
+    return (decorate or mergeable("flag"))(Level)
 
 
 @pytest.fixture
@@ -274,16 +284,11 @@ def one():
     return One
 
 
-def plainly(cls):
-    """Leave a class undecorated."""
-    return cls
-
-
 @pytest.mark.parametrize("value", [True, False, 0])
 @pytest.mark.parametrize("middle", [mergeable("flag"), plainly, None])
 def test_forwarding_to_super(one, value, middle):
     """Two and three levels hand the merged value on, wherever it came from."""
-    two = level("Two", one, decorate=middle) if middle else one
+    two = level("Two", one, middle) if middle else one
     three = level("Three", two)
     names = ("Three", "Two", "One") if middle else ("Three", "One")
     expected = tuple(item for name in names for item in (name, value))
@@ -390,7 +395,7 @@ def test_namesakes_keep_apart():
     """Classes that share a name keep their own policies, also in one diamond."""
 
     def named(policy):
-        return level("Layer", Base, decorate=mergeable(Param("flag", on_conflict=policy)))
+        return level("Layer", End, mergeable(Param("flag", on_conflict=policy)))
 
     pinned, strict = named("use_attribute"), named("raise")
     diamond = type("Diamond", (strict, pinned), {})

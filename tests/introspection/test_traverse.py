@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import sys
+import typing
 
 import attrs
 import pytest
@@ -44,7 +45,11 @@ class SlottedChild(Slotted):
 
 
 Data = dataclasses.make_dataclass("Data", ["layer"])
-Named = collections.namedtuple("Named", ["first", "second"])
+
+
+class Named(typing.NamedTuple):
+    first: object
+    second: object
 
 
 class Plain:
