@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import sys
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 import pytest
@@ -84,7 +84,7 @@ if sys.version_info >= (3, 12):
 def define(kind, **options):
     """Return a class of a kind, decorated."""
     decorator, head, body = KINDS[kind]
-    names = {**globals(), "options": options}
+    names = {**globals(), "Generic": Generic, "NamedTuple": NamedTuple, "options": options}
     exec(SOURCE.format(decorator=decorator, head=head, body=body), names)
     return names["Layer"]
 
