@@ -216,18 +216,21 @@ def test_classes_of_main_by_value(write, python, variant):
         check_elsewhere(line, 3)
 
 
-def test_registered_classes_by_value(load, inject, python, tmp_path):
-    """A class of a module that is pickled by value works where the module is not."""
-    module = load(SOURCE, inject)
+def test_registered_classes_by_value(module, python, tmp_path):
+    """A class of a module that is pickled by value works here, and where the module is not."""
     cloudpickle.register_pickle_by_value(module)
     try:
         pairs = [(module.Layer(True), module.Layer())]
-        (tmp_path / "layers").write_bytes(cloudpickle.dumps((module.outcomes, pairs)))
+        dumped = cloudpickle.dumps((module.outcomes, pairs))
     finally:
         cloudpickle.unregister_pickle_by_value(module)
+    outcomes, (copied,) = pickle.loads(dumped)
+    (tmp_path / "layers").write_bytes(dumped)
     (tmp_path / f"{module.__name__}.py").unlink()
 
-    check_elsewhere(python("-c", LOAD, "layers").strip(), 1)
+    assert module.Layer is not type(copied[0])
+    assert EXPECTED == outcomes(*copied)
+    check_elsewhere(python("-c", LOAD, "layers"), 1)
 
 
 MASKED = """
