@@ -13,9 +13,8 @@ import keyword
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from mergeparam._generate import function_source
-from mergeparam._parameters import Parameters, read_defaults, read_parameters
-from mergeparam._prologue import fresh_name
+from mergeparam._declare.signature import Parameters, read_defaults, read_parameters
+from mergeparam._inject.codegen import fresh_name, function_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container

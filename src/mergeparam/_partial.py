@@ -9,9 +9,8 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from mergeparam._bound import strict_function
-from mergeparam._placement import place_parameters
-from mergeparam._report import bound_again_error
-from mergeparam._signature import read_signature
+from mergeparam._call.messages import bound_again_error
+from mergeparam._declare.signature import read_signature, without_parameters
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ def _check_accepted(
 def _signature_without(function: Callable[..., Any], values: dict[str, Any]) -> inspect.Signature:
     signature = read_signature(function)
     by_name = {item.name for item in signature.parameters.values() if item.kind in _BY_NAME}
-    return place_parameters(signature, by_name & values.keys(), set())
+    return without_parameters(signature, by_name & values.keys(), set())
 
 
 def _written(function: Callable[..., Any], values: dict[str, Any]) -> str:

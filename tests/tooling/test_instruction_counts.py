@@ -16,7 +16,7 @@ import pytest
 
 from mergeparam import MERGED, Param, mergeable
 from mergeparam._spec import POLICIES
-from mergeparam._strategy import can_splice
+from mergeparam._inject.splice import can_splice
 
 pytestmark = pytest.mark.skipif(
     not can_splice(), reason="this interpreter's bytecode is not one that is tested"

@@ -4,51 +4,33 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+import warnings
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from types import FrameType
+from mergeparam._frameworks.adapter import UNKNOWN_KEY as UNKNOWN_KEY
+from mergeparam._frameworks.adapter import Adapter as Adapter
+from mergeparam.errors import MergeWarning, shorten
 
-    from mergeparam._provide import Scope, provide
-    from mergeparam._report import Situation
-
-    Check = Callable[[object], bool]
-    Children = Callable[[object], Iterable[tuple[str, object]]]
-    Finisher = Callable[[type], None]
-    WrapLike = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any] | None]
-    Hint = Callable[[Situation], str | None]
-    Refusal = Callable[[type, FrameType], None]
-
-
-class Follower(Protocol):
-    """What a framework that caches traces has to know of provided values."""
-
-    def opening(self, scope: Scope, innermost: Scope) -> None:
-        """Hear of a scope that is about to open, and which one will be the innermost then.
-
-        That is another one where those inside it were suspended with it, and open again.
-        """
-
-    def closed(self, owner: provide, scope: Scope | None, innermost: Scope, left: Scope) -> None:
-        """Hear that a scope has closed, which one was the innermost, and which one is now.
-
-        There is no scope where the owner closes it in another context than it was opened in.
-        """
-
-    def reading(self, scope: Scope, name: str) -> None:
-        """Refuse to let a value be read that could go into a trace and be stale there."""
-
-
-_ADAPTERS = {
-    "beartype": ("_beartype",),
-    "flax.linen": ("_linen",),
-    "jax": ("_jax", "_jax_scope"),
-    "jaxtyping": ("_jaxtyping",),
-    "torch": ("_torch",),
-    "typeguard": ("_typeguard",),
+_MODULES = {
+    "beartype": "beartype",
+    "flax.linen": "linen",
+    "jax": "jax",
+    "jaxtyping": "jaxtyping",
+    "torch": "torch",
+    "typeguard": "typeguard",
 }
-_waiting = set(_ADAPTERS)
+"""Frameworks, and the modules of this package that hold their adapters as `ADAPTER`."""
+
+_waiting = set(_MODULES)
+_loaded: dict[str, Adapter] = {}
+
+adapters: list[Adapter] = []
+"""Those of the frameworks that have been imported so far."""
+
+scope_followers: list[Adapter] = []
+"""Those among them that have to hear of scopes; mostly there are none."""
 
 
 class _Seen:
@@ -57,53 +39,73 @@ class _Seen:
     modules: ClassVar[int] = 0
 
 
-closed: list[type] = []
-"""Types of frameworks whose values hold no part of a model."""
+def imports_changed() -> bool:
+    """Whether anything was imported since `load_adapters` looked; a count is enough, and quick."""
+    return len(sys.modules) != _Seen.modules
 
-children: list[Children] = []
-"""How frameworks hold the parts of a model: functions that yield steps of a path and objects."""
 
-finishers: list[Finisher] = []
-"""What frameworks do to a class that has just been merged."""
+def load_adapters() -> None:
+    """Load the adapter of every framework that has been imported since the last time."""
+    # Loading an adapter imports modules itself, so this looks a second time then.
+    while imports_changed():
+        _Seen.modules = len(sys.modules)
+        for framework in [*_waiting]:
+            if _spec_of(framework) is not None and not _is_initializing(framework):
+                _load(framework)
+    # The import of a framework may end without adding another module.
+    if any(map(_is_initializing, _waiting)):
+        _Seen.modules = 0
 
-followers: list[Follower] = []
-"""The frameworks that follow what is provided."""
 
-checkers: list[Check] = []
-"""Whether a function is a wrapper that checks the types of arguments."""
+def _spec_of(framework: str) -> ModuleSpec | None:
+    """Return the specification of a framework that was imported from a file, else nothing.
 
-refusals: list[Refusal] = []
-"""Raise for a class that is decorated, in a frame, in a way that would lose the merge."""
+    `None` in `sys.modules` bars an import; tests and documentation builds put mocks and empty
+    modules there, whose specification is missing, or a mock, or has no origin. A module that
+    intercepts the reading of attributes may be loaded lazily, and would load at the first one.
+    """
+    module: object = sys.modules.get(framework)
+    if (
+        not issubclass(type(module), ModuleType)
+        or type(module).__getattribute__ is not ModuleType.__getattribute__
+    ):
+        return None
+    spec = vars(module).get("__spec__")
+    return spec if isinstance(spec, ModuleSpec) and spec.origin is not None else None
 
-tracing: list[Callable[[], bool]] = []
-"""Whether a framework is tracing the Python code that asks."""
 
-wrappers: list[WrapLike] = []
-"""How frameworks wrap methods: functions of a wrapper and a function, which wrap that alike."""
+def _is_initializing(framework: str) -> bool:
+    """Whether a framework is being imported just now, as importlib notes it."""
+    return getattr(_spec_of(framework), "_initializing", False)
 
-missing_hints: list[Hint] = []
-conflict_hints: list[Hint] = []
-"""What a framework may have done to an argument, for the errors of a call."""
+
+def _load(framework: str) -> None:
+    """Load one adapter; if that fails, say so once and do without."""
+    failure: Exception | None = None
+    try:
+        module = importlib.import_module(f"{__name__}.{_MODULES[framework]}")
+    except Exception as error:  # noqa: BLE001 - a framework that is not what it was may raise anything
+        failure = error
+    else:
+        # Nothing here depends on whether another thread, or this one before an interrupt, has
+        # done it already.
+        _loaded[framework] = module.ADAPTER
+        adapters[:] = _loaded.values()
+        scope_followers[:] = [adapter for adapter in adapters if adapter.follows_scopes]
+    _waiting.discard(framework)
+    if failure is not None:
+        msg = (
+            f"mergeparam does not know this version of {framework}: {shorten(failure)}. Merged "
+            f"classes work, but not together with {framework}. Upgrade mergeparam."
+        )
+        warnings.warn(MergeWarning(msg), stacklevel=3)
+
+
+def is_tracing() -> bool:
+    """Whether a framework is tracing the Python code that asks."""
+    return any(adapter.is_tracing() for adapter in adapters)
 
 
 def checks_types(function: object) -> bool:
     """Whether a function is a wrapper that checks types, and so should see merged values."""
-    return any(is_checker(function) for is_checker in checkers)
-
-
-def has_news() -> bool:
-    """Whether anything was imported since `adapt` looked; a count is enough, and quick."""
-    return len(sys.modules) != _Seen.modules
-
-
-def adapt() -> None:
-    """Meet the needs of every framework that has been imported since the last time."""
-    if not has_news():
-        return
-    for framework in [*_waiting]:
-        # `None` there stands for a module that must not be imported.
-        if sys.modules.get(framework) is not None:
-            for adapter in _ADAPTERS[framework]:
-                importlib.import_module(f"{__name__}.{adapter}")
-            _waiting.discard(framework)
-    _Seen.modules = len(sys.modules)
+    return any(adapter.checks_types(function) for adapter in adapters)

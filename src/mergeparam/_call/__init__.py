@@ -1,0 +1,1 @@
+"""What runs when neither or both have set a parameter."""

@@ -1,0 +1,361 @@
+"""Values that are provided to the calls inside a `with`: scopes, and how they are read."""
+
+from __future__ import annotations
+
+import types
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from mergeparam._frameworks import (
+    UNKNOWN_KEY,
+    imports_changed,
+    load_adapters,
+    scope_followers,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+    from types import TracebackType
+
+
+class Scope:
+    """What one open `with` provides, on top of the scopes around it.
+
+    Closing does not change a scope: contexts that were copied inside of it still see it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "beneath",
+        "closed",
+        "key",
+        "outer",
+        "own",
+        "owner",
+        "suspension",
+        "values",
+    )
+
+    outer: Scope | None
+    own: Mapping[str, object]
+    values: Mapping[str, object]
+
+    owner: Callable[[], provide | None]
+    """A weak reference, so that an abandoned scope can be told; see `_is_abandoned`."""
+
+    closed: bool
+    """Whether its `with` has ended as it should, in whichever context."""
+
+    # These three belong to the adapter that follows scopes.
+    key: object
+    beneath: object
+    suspension: Any
+
+
+class _Living:
+    """Whether any scope is left in this process, in whichever thread or context.
+
+    Dynamo cannot trace the read of a `ContextVar`, so that reading asks this first. What is
+    compiled where nothing is provided is guarded by it: Dynamo guards the length of a set that
+    an object holds which is a global of the module (a list in a class attribute is not guarded
+    before PyTorch 2.13).
+
+    A counter would drift, because an interrupt may come between any two instructions, and a
+    scope outlives its `with` in contexts that were copied inside. So the set has a weak
+    reference to each scope, which is taken out by `set.discard` when the scope goes. That is a C
+    function: no Python code runs in which a signal handler could raise, which CPython would print
+    and swallow, as in a `__del__`. To add and to discard is atomic, so there is no lock that a
+    fork could copy while somebody holds it.
+    """
+
+    __slots__ = ("scopes",)
+
+    def __init__(self) -> None:
+        self.scopes: set[weakref.ref[Scope]] = set()
+
+    def __reduce__(self) -> str:
+        """Pickle by name, because functions that read this may be pickled by value."""
+        return "living"
+
+
+living = _Living()
+
+_NOTHING = Scope()
+_NOTHING.outer = None
+_NOTHING.values = {}
+_NOTHING.owner = lambda: None
+_NOTHING.closed = True
+_NOTHING.key = None
+
+_CURRENT: ContextVar[Scope] = ContextVar("mergeparam.provide", default=_NOTHING)
+
+
+class provide:  # noqa: N801 - a context manager, named as one writes it
+    """Provide values to every merged call inside that got neither.
+
+    A value is a fallback: it is used where neither the constructor nor the call has set the
+    parameter, and never overrules what is set. It comes before a `Param`'s `default`. The
+    innermost `provide` of a name counts. Flags need not be threaded through the layers in
+    between, which Flax's design note "Dealing with Module Arguments" names as the first pain.
+
+    A `ContextVar` holds the values: other threads do not see them, and an asyncio task sees those
+    of the place where it was created. A `with` around a `yield` stays open for the consumer of
+    the generator until the generator goes on. One object may be entered again, also while it is
+    open, and from several threads. A scope that an interrupt (such as `KeyboardInterrupt`) has
+    kept from closing is dropped when the `provide` around it closes, or as soon as nobody holds
+    its `provide` object any more.
+
+    Under `jax.jit` the provided values are part of the cache key, so a function that was traced
+    under other values is traced again. A value that has a hash is taken not to change, as a
+    static argument is. Under `torch.compile` reading a provided value breaks the graph.
+
+    Args:
+        **values: names of parameters and their values, of any type. The object that means "not
+            set" for a parameter (`None`, unless its `Param` names another) cannot be provided
+            to it: a call that needs the value raises.
+
+    Raises:
+        MissingParamError: by a call inside, to which the `unset` object is provided.
+        MergeError: on entering, where JAX is imported and too old to have
+            `jax.make_user_context`; and by a traced call, where JAX cannot tell the scope (it
+            was opened in a coroutine, or comes from another thread).
+
+    >>> from mergeparam import MERGED, mergeable, provide
+    >>> @mergeable("deterministic")
+    ... class Dropout:
+    ...     def __init__(self, deterministic=None):
+    ...         self.deterministic = deterministic
+    ...     def __call__(self, x, *, deterministic=MERGED):
+    ...         return "kept" if deterministic else "dropped"
+    >>> with provide(deterministic=True):
+    ...     Dropout()(1.0), Dropout(False)(1.0), Dropout()(1.0, deterministic=False)
+    ('kept', 'dropped', 'dropped')
+    """
+
+    __slots__ = ("__weakref__", "_values")
+
+    can_be_suspended = True
+    """Whether code outside of the `with` may run before it ends, where a coroutine opens it."""
+
+    def __init__(self, /, **values: object) -> None:
+        """Take the values; they are provided from `with` on."""
+        self._values = values
+
+    def __enter__(self) -> None:
+        """Open a scope inside the one that is open here."""
+        if imports_changed():
+            load_adapters()
+        scope = _make_scope(weakref.ref(self), self._values, _innermost())
+        self._open(scope, scope)
+
+    def __exit__(
+        self,
+        _: type[BaseException] | None = None,
+        __: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Close the scope, wherever it stands among those that are open here."""
+        scope = _CURRENT.get()
+        if scope.owner() is self and scope.outer is not None:
+            _close(scope, scope, scope.outer)
+            return
+        # Generators close their scopes in any order; those inside of this one stay open.
+        innermost = scope
+        found, inside = self._find(traceback)
+        if found is not None:
+            _close(found, innermost, _stack(inside, found.outer or _NOTHING))
+
+    def __repr__(self) -> str:
+        """Return how it was written."""
+        return f"provide({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
+
+    def _open(self, scope: Scope, innermost: Scope) -> None:
+        """Open a scope of this object, and those inside of it if there are any."""
+        try:
+            _CURRENT.set(innermost)
+            for follower in scope_followers:
+                follower.scope_opened(scope, innermost)
+        except BaseException:
+            # An adapter refuses, or a signal handler has raised. The `with` has not begun then,
+            # so nobody else will close the scope.
+            self.__exit__()
+            raise
+
+    def _find(self, traceback: TracebackType | None) -> tuple[Scope | None, list[Scope]]:
+        """Return the scope that this object has opened last in this context, and those inside."""
+        inside: list[Scope] = []
+        scope = _CURRENT.get()
+        while scope.outer is not None:
+            owner = scope.owner()
+            if owner is self:
+                return scope, inside
+            if not _is_abandoned(scope) and not _was_interrupted(owner, traceback):
+                inside.insert(0, scope)
+            scope = scope.outer
+        # It was opened in another context, and stays open there. Event loops close what is left
+        # over in this way.
+        for follower in scope_followers:
+            follower.closed_elsewhere(self)
+        return None, []
+
+
+class _Step(provide):
+    """Opens a scope for each step of a coroutine.
+
+    What the body has opened inside, and not closed yet, is suspended with it.
+    """
+
+    __slots__ = ("_inside",)
+
+    can_be_suspended = False
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        super().__init__(**values)
+        self._inside: list[Scope] = []
+
+    def __enter__(self) -> None:
+        if imports_changed():
+            load_adapters()
+        scope = _make_scope(weakref.ref(self), self._values, _innermost())
+        self._open(scope, _stack(self._inside, scope))
+
+    def __exit__(
+        self,
+        _: type[BaseException] | None = None,
+        __: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        innermost = _CURRENT.get()
+        found, self._inside = self._find(traceback)
+        if found is not None:
+            _close(found, innermost, found.outer or _NOTHING)
+
+
+@types.coroutine
+def run_in_steps(
+    coroutine: Coroutine[Any, Any, Any], values: Mapping[str, object]
+) -> Generator[Any, Any, Any]:
+    """Await a coroutine whose body is to see these values, and nothing else that runs.
+
+    A plain `with` around the `await` would be open while the coroutine waits. Other tasks of
+    asyncio have contexts of their own and would not see it. But whoever drives the coroutine by
+    hand would, and JAX keeps its key per thread, so that nothing could be traced inside.
+    """
+    step = _Step(values)
+    resume: Callable[[Any], Any] = coroutine.send
+    argument: Any = None
+    while True:
+        try:
+            with step:
+                awaited = resume(argument)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            # An error that was thrown in and comes out again leads to this frame.
+            del argument
+        try:
+            argument = yield awaited
+            resume = coroutine.send
+        except BaseException as error:  # noqa: BLE001 - the body decides on it
+            argument = error
+            resume = coroutine.throw
+
+
+# Runtime type checkers decorate what a class holds, and this is held by merged classes.
+run_in_steps.__no_type_check__ = True  # type: ignore[attr-defined]
+
+
+def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any object
+    """Return the value that is provided under this name here, or `unset` if there is none."""
+    if not living.scopes:
+        return unset
+    scope = _innermost()
+    if imports_changed():
+        load_adapters()
+    for follower in scope_followers:
+        follower.reading(scope, name)
+    return scope.values.get(name, unset)
+
+
+def is_provided(name: str) -> bool:
+    """Whether anything is provided under this name here, the `unset` object too."""
+    return provided(name, _NOTHING) is not _NOTHING
+
+
+def _innermost() -> Scope:
+    """Return the innermost scope that is open in this context."""
+    scope = _CURRENT.get()
+    while _is_abandoned(scope) and scope.outer is not None:
+        scope = scope.outer
+    return scope
+
+
+def _is_abandoned(scope: Scope) -> bool:
+    """Whether nobody can close the scope any more, and nobody has.
+
+    The `with` statement holds the bound `__exit__` for as long as it runs, and so the `provide`
+    object. If that has gone without having closed the scope, an interrupt has kept it from that:
+    CPython runs signal handlers at the start of a Python function, before anything in
+    `__exit__` could prepare for it.
+    """
+    return not scope.closed and scope.owner() is None
+
+
+def _was_interrupted(owner: provide | None, traceback: TracebackType | None) -> bool:
+    """Whether an error was raised while a scope of this object was being opened or closed.
+
+    Its traceback still holds the object then.
+    """
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code in _OPENING_AND_CLOSING and frame.f_locals["self"] is owner:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+_OPENING_AND_CLOSING = {
+    method.__code__ for cls in (provide, _Step) for method in (cls.__enter__, cls.__exit__)
+}
+
+
+def _make_scope(
+    owner: Callable[[], provide | None], own: Mapping[str, object], outer: Scope
+) -> Scope:
+    """Return a scope inside another one; nothing is open yet."""
+    # A constructor would take as long as all of this together.
+    scope = Scope()
+    scope.owner = owner
+    scope.own = own
+    scope.outer = outer
+    scope.values = {**outer.values, **own}
+    scope.closed = False
+    scope.key = UNKNOWN_KEY
+    scope.beneath = None
+    scope.suspension = None
+    living.scopes.add(weakref.ref(scope, living.scopes.discard))
+    return scope
+
+
+def _stack(scopes: Iterable[Scope], outer: Scope) -> Scope:
+    """Make scopes anew inside another one; return the innermost."""
+    for scope in scopes:
+        outer = _make_scope(scope.owner, scope.own, outer)
+        outer.closed = scope.closed
+        outer.beneath = scope.beneath
+        outer.suspension = scope.suspension
+    return outer
+
+
+def _close(scope: Scope, innermost: Scope, left: Scope) -> None:
+    """Leave one scope, and let another one be the innermost from now on."""
+    # First the adapters: what JAX has traced with the values must not be found once nothing
+    # is provided.
+    for follower in scope_followers:
+        follower.scope_closing(scope, innermost, left)
+    try:
+        _CURRENT.set(left)
+    finally:
+        # Not before: a scope that is left open by an interrupt is none that was closed.
+        scope.closed = True

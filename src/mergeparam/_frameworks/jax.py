@@ -1,0 +1,229 @@
+"""JAX: pytrees are walked through, and provided values are part of the keys of traces.
+
+JAX keeps the key of `jax.jit` per thread, and a scope of provided values belongs to a context. They
+agree as long as the scope is open only while its own context runs. A coroutine may be suspended
+with its scope open, and other code of the thread runs then; so such a scope has no key. What is
+traced meanwhile is kept apart from all else, and raises where it reads a provided value.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from mergeparam._frameworks.adapter import UNKNOWN_KEY, Adapter
+from mergeparam._frameworks.jax_key import key_of
+from mergeparam._sentinels import UNSET, UnsetType
+from mergeparam.errors import MergeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from types import FrameType
+
+    from mergeparam._call.provide import Scope, provide
+
+_NO_KEY = "a coroutine has opened a scope"
+_IN_COROUTINE = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+class JaxPytrees(Adapter):
+    """Knows pytrees, and lets `UNSET` pass through `jax.jit` as one of their nodes."""
+
+    # From a tracer one comes to all that has been traced.
+    opaque_types = (jax.Array, jax.core.Tracer)
+
+    def __init__(self) -> None:
+        """Register `UNSET`, unless somebody has; JAX refuses it then."""
+        if jax.tree_util.tree_leaves(UNSET):
+            jax.tree_util.register_pytree_node(
+                UnsetType, lambda unset: ((), unset), lambda unset, _: unset
+            )
+
+    def children(self, obj: object) -> Iterator[tuple[str, object]]:
+        """Yield the children of a pytree node, one level deep; a leaf is its own only child.
+
+        Builtin containers are walked through without JAX, which refuses keys that it cannot
+        sort; iterators, of which it warns, are no containers.
+        """
+        if not isinstance(obj, dict | list | tuple | Iterator):
+            found, _ = jax.tree_util.tree_flatten_with_path(
+                obj, is_leaf=lambda node: node is not obj
+            )
+            yield from ((jax.tree_util.keystr(path), child) for path, child in found if path)
+
+
+class _Suspension:
+    """A scope that a coroutine has opened, and that may be suspended."""
+
+    def __init__(self, owner: Callable[[], provide | None], among: set[_Suspension]) -> None:
+        self.owner = owner
+        self.among = among
+        among.add(self)
+
+
+class _Thread(threading.local):
+    """What is known of one thread."""
+
+    def __init__(self) -> None:
+        self.suspensions: set[_Suspension] = set()
+        # While the thread has a key, reading has to look, even when no scope is left: the key
+        # keeps one.
+        self.kept: Scope | None = None
+
+
+class JaxAdapter(JaxPytrees):
+    """Keeps the key of this thread's traces at the scope that is open in this context."""
+
+    follows_scopes = True
+
+    def __init__(self) -> None:
+        """Add a value to the key of `jax.jit`; it is `None` where nothing is provided."""
+        super().__init__()
+        make_context: Any = jax.make_user_context
+        self._key = make_context(None)
+        self._thread = _Thread()
+
+    def scope_opened(self, scope: Scope, innermost: Scope) -> None:
+        """Set the key for what is traced inside the scope."""
+        owner = scope.owner()
+        if owner is not None and owner.can_be_suspended and _is_in_coroutine():
+            scope.suspension = _Suspension(scope.owner, self._thread.suspensions)
+        scope.beneath = self._key.value
+        self._set_key(self._key_of(innermost), innermost)
+
+    def scope_closing(self, scope: Scope, innermost: Scope, left: Scope) -> None:
+        """Set the key for what is traced when the scope is closed.
+
+        If the key is not that of the innermost scope, because this is another thread than the one
+        that opened it, or was given another context meanwhile, it stays what it is.
+        """
+        had_key = self._key.value is self._key_of(innermost)
+        if scope.suspension is not None:
+            scope.suspension.among.discard(scope.suspension)
+        if not had_key:
+            return
+        if left is scope.outer:
+            # Mostly this is the key of `left`. A copied context may have brought that along
+            # from elsewhere, with a key that is not this thread's.
+            self._set_key(self._again(scope.beneath), left)
+            return
+        # Others stay open that were opened inside. The outermost of them will go back to it.
+        outermost = left
+        while outermost.outer is not scope.outer and outermost.outer is not None:
+            outermost = outermost.outer
+        outermost.beneath = scope.beneath
+        self._set_key(self._key_of(left), left)
+
+    def closed_elsewhere(self, owner: provide) -> None:
+        """Forget that the scope may be suspended, if this is the thread that opened it."""
+        suspensions = self._thread.suspensions
+        for suspension in suspensions:
+            if suspension.owner() is owner:
+                suspensions.discard(suspension)
+                break
+        if self._key.value is _NO_KEY:
+            self._set_key(self._again(_NO_KEY), None)
+
+    def reading(self, scope: Scope, name: str) -> None:
+        """Raise where a trace would keep a value that is not in its key."""
+        if self._key.value is not scope.key and _is_tracing():
+            msg = (
+                f"What is provided to {name!r} cannot be read while JAX traces here: JAX keeps "
+                f"traces per thread, and this scope was opened in a coroutine, in another "
+                f"thread or task, or before JAX was imported. Write `with provide({name}=...):` "
+                f"in a plain function that makes the call, or give {name}=... in the call."
+            )
+            raise MergeError(msg, param=name)
+
+    def _key_of(self, scope: Scope) -> Hashable:
+        """Return the key of a scope, which keeps it; it is told by its identity."""
+        if scope.outer is None:
+            return self._again(None)
+        if scope.suspension is not None:
+            return _NO_KEY
+        if scope.key is UNKNOWN_KEY:
+            items = sorted(scope.values.items())
+            scope.key = tuple((name, key_of(value)) for name, value in items)
+        return scope.key
+
+    def _again(self, key: Hashable) -> Hashable:
+        """Return a key that was there before; what it is where nothing is provided may change.
+
+        A suspension whose owner has gone was closed elsewhere, or never.
+        """
+        if key is not None and key is not _NO_KEY:
+            return key
+        suspensions = self._thread.suspensions
+        while suspensions:
+            suspension = next(iter(suspensions))
+            if suspension.owner() is not None:
+                return _NO_KEY
+            suspensions.discard(suspension)
+        return None
+
+    def _set_key(self, key: Hashable, scope: Scope | None) -> None:
+        """Set the key of this thread.
+
+        A user context of JAX does nothing but to swap one value of the thread on entering, and
+        to swap it back on leaving. So one may enter another one instead of leaving, and an
+        interrupt leaves nothing behind that could not be set again.
+        """
+        if scope is not None and scope.outer is not None:
+            self._thread.kept = scope
+        self._key(key).__enter__()
+        if key is None:
+            self._thread.kept = None
+
+
+class JaxWithoutKeys(JaxPytrees):
+    """Refuses to provide under a JAX whose traces could go stale unnoticed."""
+
+    follows_scopes = True
+
+    def scope_opened(self, scope: Scope, innermost: Scope) -> None:  # noqa: ARG002 - as every adapter has it
+        """Refuse."""
+        msg = (
+            f"{scope.owner() or 'provide'!r} needs jax.make_user_context, which makes provided "
+            f"values part of the keys of traces, and JAX {jax.__version__} has none. Upgrade "
+            f"JAX, or give the values in the calls."
+        )
+        raise MergeError(msg)
+
+    def reading(self, scope: Scope, name: str) -> None:  # noqa: ARG002 - as every adapter has it
+        """Refuse where a trace would keep the value."""
+        if scope.outer is not None and _is_tracing():
+            self.scope_opened(scope, scope)
+
+
+def _is_in_coroutine() -> bool:
+    """Whether the code that opens a scope can be suspended inside it, with its context.
+
+    Generators, such as those of `contextlib.contextmanager`, run in the context of their
+    consumer, and what is opened in an `__enter__` stays open for its caller.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as inspect and logging do
+    while frame is not None and not frame.f_code.co_flags & _IN_COROUTINE:
+        module = frame.f_globals.get("__name__", "")
+        if not (
+            frame.f_code.co_name == "__enter__"
+            or frame.f_code.co_flags & inspect.CO_GENERATOR
+            or module == "contextlib"
+            or module.startswith("mergeparam.")
+        ):
+            return False
+        frame = frame.f_back
+    return frame is not None
+
+
+def _is_tracing() -> bool:
+    """Whether JAX traces here; what it computes in passing is not used."""
+    return isinstance(jnp.zeros(()), jax.core.Tracer)
+
+
+ADAPTER = JaxAdapter() if hasattr(jax, "make_user_context") else JaxWithoutKeys()

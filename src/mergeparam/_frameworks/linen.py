@@ -1,0 +1,102 @@
+"""Flax Linen: parts of a model, and what became of a parameter on its way to a method."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from types import CodeType
+from typing import TYPE_CHECKING
+
+import jax
+from flax import linen as nn
+from flax.core import lift
+
+from mergeparam._frameworks.adapter import Adapter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from mergeparam._call.messages import CallState
+
+
+def _nested_code(function: object, name: str) -> CodeType | None:
+    """Return the code of a function that is defined in another one's body.
+
+    A Flax that is written otherwise has none, and then nothing is ever said of it.
+    """
+    constants = getattr(getattr(function, "__code__", None), "co_consts", ())
+    codes = (constant for constant in constants if isinstance(constant, CodeType))
+    return next((code for code in codes if code.co_name == name), None)
+
+
+_LIFTED = _nested_code(getattr(lift, "pack", None), "wrapper")
+"""What every lifted transformation runs around the method that it has lifted."""
+
+_UNTRACED = {
+    "jit": "list the parameter in static_argnums, where self counts as 0, or in static_argnames",
+    "remat": "list the parameter in static_argnums, where self counts as 0",
+    "scan": "give the parameter nn.broadcast in in_axes, where self does not count",
+    "vmap": "give the parameter None in in_axes, where self does not count",
+}
+"""How a value passes through a lifted transformation as it is."""
+
+_SEQUENTIAL = getattr(inspect.unwrap(nn.Sequential.__call__), "__code__", None)
+"""What calls one layer after the other."""
+
+
+class LinenAdapter(Adapter):
+    """Knows bound modules, and the lifted transformations that lose or trace arguments.
+
+    What hints read of Flax is private; where another Flax has written it differently, nothing
+    is said.
+    """
+
+    def children(self, obj: object) -> Iterator[tuple[str, object]]:
+        """Yield the parts of a bound module; `setup` makes some, and runs when somebody asks."""
+        if isinstance(obj, nn.Module) and obj.scope is not None:
+            dir(obj)
+            yield from ((f".{name}", value) for name, value in vars(obj).items())
+
+    def missing_hint(self, state: CallState) -> str | None:
+        """Say which call around this one was given the parameter by name, and left it out."""
+        param = state.param
+        for frame in _callers():
+            held = frame.f_locals
+            # A lifted transformation drops keyword arguments unless it was told to keep them.
+            if frame.f_code is _LIFTED and not held["enable_kwargs"] and param in held["kwargs"]:
+                return (
+                    f"nn.{held['name']} ignores keyword arguments, and {param}=... was one: "
+                    f"give it by position, or to the constructor."
+                )
+            # The first layer is called before the loop that binds `layer` has begun.
+            if frame.f_code is _SEQUENTIAL and "layer" in held and param in held["kwargs"]:
+                return (
+                    f"nn.Sequential hands keyword arguments to its first layer only, and "
+                    f"{param}=... was one: give it to the constructors of the others."
+                )
+        return None
+
+    def conflict_hint(self, state: CallState) -> str | None:
+        """Say which transformation made a tracer of the value that a subclass has handed on."""
+        if not isinstance(state.call_value, jax.core.Tracer):
+            return None
+        for frame in _callers():
+            if frame.f_code is _LIFTED and frame.f_locals["name"] in _UNTRACED:
+                name = frame.f_locals["name"]
+                return (
+                    f"nn.{name} has made a tracer of what the call gave, so that it is not the "
+                    f"constructor's value, even if that was handed on: {_UNTRACED[name]}."
+                )
+        return None
+
+
+def _callers() -> Iterator[FrameType]:
+    """Yield the frames of the calls that are running, the innermost first."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the only way to walk them one by one
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+ADAPTER = LinenAdapter()

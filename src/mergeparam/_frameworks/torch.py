@@ -1,0 +1,58 @@
+"""PyTorch: the children of a module, errors under `torch.compile`, no merge under TorchScript."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from mergeparam._frameworks.adapter import Adapter
+from mergeparam._frameworks.torchscript import prepare_module, refuse
+from mergeparam.errors import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PREPARE = "__prepare_scriptable__"
+"""The method that `torch.jit.script` calls of everything that it is about to compile."""
+
+
+class TorchAdapter(Adapter):
+    """Knows modules, Dynamo and TorchScript."""
+
+    def finish_class(self, cls: type) -> None:
+        """Make `torch.jit.script` refuse the class, unless it says itself what to compile.
+
+        TorchScript compiles a method from its source, which holds no merge: neither and both
+        would go unnoticed, and what the constructor has set would be ignored.
+        """
+        if hasattr(cls, _PREPARE):
+            return
+        if issubclass(cls, torch.nn.Module):
+            setattr(cls, _PREPARE, prepare_module)
+            return
+        setattr(cls, _PREPARE, classmethod(refuse))
+        # A scripted function compiles the classes that it uses without preparing them.
+        torch.jit.unused(cls)
+
+    def is_tracing(self) -> bool:
+        """Whether Dynamo runs the Python code; hints walk frames, which it cannot trace."""
+        return torch.compiler.is_compiling()
+
+    def children(self, obj: object) -> Iterator[tuple[str, object]]:
+        """Yield submodules, which are in a dict of their own and not among the attributes."""
+        if isinstance(obj, torch.nn.Module):
+            for name, child in obj.named_children():
+                if isinstance(obj, torch.nn.ModuleDict):
+                    yield f"[{name!r}]", child
+                else:
+                    # `ModuleList` and `Sequential` name their children by numbers.
+                    yield f"[{name}]" if name.isdecimal() else f".{name}", child
+
+
+ADAPTER = TorchAdapter()
+
+# Dynamo cannot trace the `repr` of a tensor, and would complain of that instead of showing the
+# error. This is what `torch.compiler.assume_constant_result` does, which would import the compiler
+# for it: Dynamo just runs the function.
+shorten._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001 - see above

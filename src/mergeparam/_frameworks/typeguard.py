@@ -1,0 +1,88 @@
+"""typeguard: refused above the merge, which it would compile away."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+from typing import TYPE_CHECKING
+
+from typeguard import typechecked
+
+from mergeparam._compat import parse
+from mergeparam._frameworks.adapter import Adapter
+from mergeparam.errors import MergeDefinitionError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+class TypeguardAdapter(Adapter):
+    """Knows what `@typechecked` does to a class."""
+
+    def check_decorators(self, cls: type, frame: FrameType) -> None:
+        """Refuse `@typechecked` above the `@mergeable` that is being applied in this frame.
+
+        It compiles methods anew from their source, where no merge is, and passes in silence over
+        those that have a wrapper.
+        """
+        if _mentions_typechecked(frame) and any(
+            _is_typechecked(_value(node, frame)) for node in _decorators_above(frame)
+        ):
+            msg = (
+                f"{cls.__qualname__} has typeguard's @typechecked above @mergeable, and typeguard "
+                f"compiles the methods anew from their source, where no merge is. Put @mergeable "
+                f"on top of the class, and @typechecked below it."
+            )
+            raise MergeDefinitionError(msg)
+
+
+def _mentions_typechecked(frame: FrameType) -> bool:
+    """Whether the frame mentions `typechecked` at all, so that its source is worth a look."""
+    if typechecked.__name__ in frame.f_code.co_names:
+        return True
+    return any(map(_is_typechecked, (*frame.f_locals.values(), *frame.f_globals.values())))
+
+
+def _is_typechecked(found: object) -> bool:
+    """Whether an object is `typechecked`, or that with options."""
+    # By its very type, because asking some objects for their class imports a module.
+    while type(found) is functools.partial:
+        found = found.func
+    return found is typechecked
+
+
+def _decorators_above(frame: FrameType) -> list[ast.expr]:
+    """Return the decorators above the one whose line the frame is at."""
+    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
+    for decorators in _decorator_lists("".join(lines)):
+        for index, decorator in enumerate(decorators):
+            if decorator.lineno <= frame.f_lineno <= (decorator.end_lineno or decorator.lineno):
+                return decorators[:index]
+    return []
+
+
+@functools.lru_cache(maxsize=1)
+def _decorator_lists(source: str) -> list[list[ast.expr]]:
+    """Return the decorators of every class in a module, kept for the next class of it."""
+    try:
+        nodes = ast.walk(parse(source))
+    except SyntaxError:  # what stands there is no plain Python, and typeguard could not read it
+        return []
+    return [node.decorator_list for node in nodes if isinstance(node, ast.ClassDef)]
+
+
+def _value(node: ast.expr, frame: FrameType) -> object:
+    """Return what a name, or a name in a module, stands for in the frame, with options or not."""
+    match node:
+        case ast.Call(func=function):
+            return _value(function, frame)
+        case ast.Name(id=name):
+            return frame.f_locals.get(name, frame.f_globals.get(name))
+        case ast.Attribute(value=inner, attr=name):
+            return getattr(_value(inner, frame), name, None)
+        case _:
+            return None
+
+
+ADAPTER = TypeguardAdapter()

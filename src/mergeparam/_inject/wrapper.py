@@ -1,0 +1,110 @@
+"""Code that merges and then calls the body: the fallback, and the wrapper of `provide=True`.
+
+It needs nothing of the interpreter but `compile`, so it serves every Python. The body is reached
+through a private method of the class. The code is of the body's own kind (generator, coroutine,
+...), so that the merge runs when the body would.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+from mergeparam._inject.codegen import arguments_source, compile_like, fresh_name
+from mergeparam._inject.source import PrivateNames, body_method, merge_source
+from mergeparam.errors import MergeDefinitionError
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from mergeparam._declare.checks import Declaration
+
+PROVIDE, RUN_IN_STEPS = "_mergeparam_provide", "_mergeparam_run_in_steps"
+"""The private attributes of a class whose methods provide their values."""
+
+_ASYNC_GENERATOR = """\
+{steps} = {call}
+try:
+    {value} = await {steps}.__anext__()
+    while True:
+        try:
+            {sent} = yield {value}
+        except GeneratorExit:
+            await {steps}.aclose()
+            raise
+        except BaseException as {error}:
+            {value} = await {steps}.athrow({error})
+        else:
+            {value} = await {steps}.asend({sent})
+except StopAsyncIteration:
+    return
+"""
+"""`yield from` for async generators, which Python does not have."""
+
+
+def wrap(
+    declaration: Declaration, names: PrivateNames, identity: int, *, provides: bool
+) -> CodeType:
+    """Return code that merges and then calls the body of a declared method.
+
+    Args:
+        declaration: the method and its parameters.
+        names: the names of what the merge reads.
+        identity: the declaration's identity.
+        provides: whether the body runs in a scope of the merged values.
+
+    Raises:
+        MergeDefinitionError: the body provides and yields.
+    """
+    method, params = declaration
+    receiver, parameters = method.receiver, method.parameters
+    own_flags = method.function.__code__.co_flags
+    # A generator function that `types.coroutine` has marked is a coroutine to callers.
+    is_marked = own_flags & inspect.CO_ITERABLE_COROUTINE
+    yields = own_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
+    if provides and yields and not is_marked:
+        values = ", ".join([f"{name}={name}" for name in declaration.names])
+        msg = (
+            f"{method.label} is a generator, and with provide=True its scope would stay open for "
+            f"whoever takes its values. Leave provide=True out, and write `with provide({values}):` "
+            f"around the part of the body that does not yield."
+        )
+        raise MergeDefinitionError(msg)
+    merge = merge_source(
+        receiver,
+        params,
+        names,
+        identity=identity,
+        may_receive_merged=declaration.may_receive_merged,
+        unnamed=declaration.unnamed,
+    )
+    # The body is bound to the object, as it was in the class's namespace.
+    arguments = arguments_source(parameters)
+    if parameters.positional:
+        arguments = arguments.partition(", ")[2]
+    else:
+        rest = f"*{parameters.var_positional}"
+        arguments = arguments.replace(rest, f"{rest}[1:]", 1)
+    call = f"{receiver}.{body_method(method.name)}{names.suffix}({identity!r})({arguments})"
+    # What goes around something is of the kind of that: a method made by `contextmanager` is none
+    # that yields. A dispatcher is no function, and no kind shows.
+    runs = method.found if method.ownership == "opaque" else method.function
+    flags = getattr(getattr(runs, "__code__", None), "co_flags", 0)
+    # A generator function that `types.coroutine` has marked stays a generator function.
+    if flags & inspect.CO_ASYNC_GENERATOR:
+        wishes = ("steps", "value", "sent", "error")
+        locals_ = {wish: fresh_name(wish, parameters.all) for wish in wishes}
+        keyword, tail = "async def", _ASYNC_GENERATOR.format(call=call, **locals_)
+    elif flags & (inspect.CO_COROUTINE | inspect.CO_GENERATOR):
+        if provides:
+            pairs = ", ".join([f"{name!r}: {name}" for name in declaration.names])
+            call = f"{receiver}.{RUN_IN_STEPS}({call}, {{{pairs}}})"
+        is_coroutine = flags & inspect.CO_COROUTINE
+        keyword = "async def" if is_coroutine else "def"
+        tail = f"return await {call}" if is_coroutine else f"return (yield from {call})"
+    else:
+        keyword, tail = "def", f"return {call}"
+        if provides:
+            values = ", ".join([f"{name}={name}" for name in declaration.names])
+            tail = f"with {receiver}.{PROVIDE}({values}):\n    {tail}"
+    return compile_like(method.function, keyword, parameters, f"{merge}{tail}\n")
