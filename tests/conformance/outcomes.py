@@ -1,5 +1,8 @@
 """The four ways to call a merged method, and what comes of them."""
 
+import contextlib
+import types
+
 from mergeparam import ConflictingParamError, MergeError, MissingParamError
 
 CALLS = ((1, {}), (None, {"flag": 2}), (None, {}), (1, {"flag": 1}))
@@ -14,9 +17,13 @@ class Base:
 
 
 def attempt(method, *args, **given):
-    """Return what a call gives, or the class of its error."""
+    """Return what a call gives, or the class of its error; of what waits, what it gives first."""
     try:
-        return method(*args, **given)
+        result = method(*args, **given)
+        if isinstance(result, contextlib.AbstractContextManager):
+            with result as entered:
+                return entered
+        return next(result) if isinstance(result, types.GeneratorType) else result
     except MergeError as error:
         return type(error)
 

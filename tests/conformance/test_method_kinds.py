@@ -249,22 +249,27 @@ def test_generator_stop_iteration_in_merge():
 
 
 def test_coroutine(options):
-    """A coroutine keeps its kind, and merges when it is awaited."""
+    """A coroutine keeps its kind, and merges when it is awaited; a marked generator, too."""
 
-    @mergeable("flag", **options)
+    @mergeable("flag", method=("__call__", "marked"), **options)
     class Layer(Base):
         async def __call__(self, *, flag=MERGED):
             await asyncio.sleep(0)
             return flag
 
+        @types.coroutine
+        def marked(self, *, flag=MERGED):
+            yield
+            return flag
+
     async def drive():
-        unmerged = Layer()()
-        with pytest.raises(MissingParamError):
-            await unmerged
-        return await Layer(1)(), await Layer()(flag=2)
+        for unmerged in (Layer()(), Layer().marked()):
+            with pytest.raises(MissingParamError):
+                await unmerged
+        return [await Layer(1)(), await Layer()(flag=2), await Layer(3).marked()]
 
     assert inspect.iscoroutinefunction(Layer.__call__)
-    assert (1, 2) == asyncio.run(drive())
+    assert [1, 2, 3] == asyncio.run(drive())
 
 
 # Decorators around the method.

