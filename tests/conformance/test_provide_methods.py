@@ -16,6 +16,7 @@ from outcomes import MERGES, Base, attempt, outcomes
 
 from mergeparam import (
     MERGED,
+    MergeDefinitionError,
     MissingParamError,
     Param,
     mergeable,
@@ -429,3 +430,52 @@ def test_nothing_is_kept_between_steps():
 
     assert [None, None] == [reference() for reference in references]
     coroutine.close()
+
+
+# What cannot provide.
+
+
+class Yielding(Base):
+    """Methods that would leave their scope open to whoever takes their values."""
+
+    def generator(self, *, flag=None):
+        yield flag
+
+    async def async_generator(self, *, flag=None):
+        yield flag
+
+    @contextlib.contextmanager
+    def context(self, *, flag=None):
+        yield flag
+
+    def delegating(self, *, flag=None):
+        yield from self.generator(flag=flag)
+
+
+@pytest.mark.parametrize("method", ["generator", "async_generator", "context", "delegating"])
+@pytest.mark.parametrize("is_inherited", [False, True])
+def test_generators_that_would_provide_are_refused(method, is_inherited):
+    """The message says what to write instead, and the class stays as it was."""
+    namespace = {} if is_inherited else {method: vars(Yielding)[method]}
+    layer = type("Layer", (Yielding if is_inherited else Base,), namespace)
+    before = dict(vars(layer))
+    says = rf"{method}\(\) is a generator.*`with provide\(flag=flag\):`.*does not yield"
+
+    with pytest.raises(MergeDefinitionError, match=says):
+        mergeable("flag", method=method, provide=True)(layer)
+    assert before == dict(vars(layer))
+
+
+def test_generator_that_provides_by_hand(read):
+    """What the message says to write provides, and leaves nothing to the consumer."""
+
+    @mergeable("flag")
+    class Model(Base):
+        def __call__(self, *, flag=MERGED):
+            with provide(flag=flag):
+                found = read()
+            yield found
+
+    generator = Model(1)()
+
+    assert (1, MissingParamError) == (next(generator), attempt(read))
