@@ -370,6 +370,26 @@ def test_any_order(seed):
         scope.__exit__(None, None, None)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_bodies_in_any_order(seed):
+    """Bodies that are gone on with as it comes each see their own value, and nobody else does."""
+    choose = random.Random(seed)
+    running = {number: Model().waiting(20, flag=number) for number in range(6)}
+    found = {}
+    while running:
+        number = choose.choice([*running])
+        with provide(flag="caller") if choose.random() < 0.5 else contextlib.nullcontext():
+            expected = read()
+            try:
+                running[number].send(None)
+            except StopIteration as stop:
+                found[number] = stop.value
+                del running[number]
+            assert expected == read()
+
+    assert {number: {number} for number in range(6)} == found
+
+
 def test_what_a_generator_has_opened_goes_with_it():
     """A generator that is dropped closes its scope, wherever it stands."""
 
