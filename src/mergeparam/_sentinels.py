@@ -29,13 +29,12 @@ class MergedType(enum.Enum):
         while frame.f_back is not None and _is_given_merged(frame.f_back):
             frame = frame.f_back
         code = frame.f_code
-        msg = (
+        raise MergeDefinitionError(
             f"MERGED has reached the body of {qualified_name(code, code.co_name)}(), so that "
             f"method was never merged. Put @mergeable on top of the class that defines it, and "
             f"name the parameter in it (bare @mergeable takes every parameter whose default is "
             f"MERGED)."
         )
-        raise MergeDefinitionError(msg)
 
 
 def _is_given_merged(frame: FrameType) -> bool:
