@@ -40,12 +40,8 @@ BY_HAND = {
             {0} = self.{0}
             if {0} is None:
                 NEITHER
-        else:
-            {0} = ({0}, self.{0})
-            if {0}[1] is None or {0}[1] is {0}[0]:
-                {0} = {0}[0]
-            else:
-                BOTH
+        elif None is not self.{0} is not {0}:
+            BOTH
         """,
     "use_call": """
         if {0} is None:
