@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from samples import LAYERS
+
+import mergeparam
 
 OPTIONS = {"inline": "inject='inline'", "wrap": "inject='wrap'", "provide": "provide=True"}
 DECORATORS = {
@@ -96,6 +99,8 @@ def python(tmp_path):
         for name, value in os.environ.items()
         if not name.startswith(("COVERAGE_", "COV_", "MERGEPARAM_", "PYTHON"))
     }
+    # The package under test, wherever it is: installed, or in a folder of sources.
+    kept["PYTHONPATH"] = str(Path(mergeparam.__file__).parents[1])
 
     def python(*arguments, **environment):
         done = subprocess.run(

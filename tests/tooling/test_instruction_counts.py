@@ -15,8 +15,8 @@ import tracemalloc
 import pytest
 
 from mergeparam import MERGED, Param, mergeable
-from mergeparam._spec import POLICIES
 from mergeparam._inject.splice import can_splice
+from mergeparam._spec import POLICIES
 
 pytestmark = pytest.mark.skipif(
     not can_splice(), reason="this interpreter's bytecode is not one that is tested"
