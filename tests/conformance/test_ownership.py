@@ -11,7 +11,6 @@ import sys
 import types
 import weakref
 
-import attrs
 import cloudpickle
 import pytest
 from outcomes import CALLS, MERGES, Base, attempt, outcomes
@@ -522,17 +521,6 @@ def test_namesake_subclasses_that_hand_on():
         super(layer, layer(1)).__call__(flag=2)
 
 
-def test_namesake_that_inherits_the_method():
-    """`class Dropout(Dropout)` without a method of its own merges the base's anew."""
-    parent = merged_layer(default="first")
-    layer = mergeable(Param("flag", default="second"))(
-        type("Layer", (Base,), {"__call__": lambda self, flag=MERGED: flag})
-    )
-    child = type("Layer", (parent,), {})
-
-    assert ["first", "first", "second"] == [parent()(), child()(), layer()()]
-
-
 def test_unset_objects_of_namesakes():
     """Each level of classes of one name has its own object that means "not set"."""
     mine, yours = object(), object()
@@ -926,23 +914,6 @@ def test_classes_that_go_and_come_back():
 
     assert layer is cloudpickle.loads(cloudpickle.dumps(layer))
     assert 5 == cloudpickle.loads(cloudpickle.dumps(layer()))()
-
-
-@pytest.mark.parametrize("slots", [False, True])
-def test_class_that_a_decorator_makes_anew(slots):
-    """A class that a later decorator makes anew merges, as does the one it is made of."""
-
-    @mergeable(Param("flag", default=5))
-    class Layer:
-        flag: object = None
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    anew = attrs.define(slots=slots)(Layer)
-
-    assert [1, 2, 5, ConflictingParamError] == outcomes(anew)
-    assert 5 == Layer.__call__(Layer())
 
 
 def test_provided_value_reaches_every_copy():

@@ -357,20 +357,6 @@ def test_inherited_and_overridden(one):
         Sub()()
 
 
-def test_child_decorated_while_the_method_is_inherited():
-    """The child gets a function of its own; the base's stays as it was."""
-
-    class Parent(Base):
-        def __call__(self, *, flag=None):
-            return __class__, flag
-
-    before = Parent.__call__, Parent.__call__.__code__
-    sub = mergeable("flag")(type("Sub", (Parent,), {}))
-
-    assert ((Parent, 1), (Parent, None)) == (sub(1)(), Parent(1)())
-    assert before == (Parent.__call__, Parent.__call__.__code__)
-
-
 def test_child_merges_more_of_an_inherited_method():
     """A child may merge another parameter of a method that its base has merged."""
 
@@ -387,40 +373,3 @@ def test_child_merges_more_of_an_inherited_method():
     for name in ("one", "two"):
         with pytest.raises(ConflictingParamError, match=repr(name)):
             sub()(**{name: 3})
-
-
-def test_namesakes_keep_apart():
-    """Classes that share a name keep their own policies, also in one diamond."""
-
-    def named(policy):
-        return level("Layer", End, mergeable(Param("flag", on_conflict=policy)))
-
-    pinned, strict = named("use_attribute"), named("raise")
-    diamond = type("Diamond", (strict, pinned), {})
-
-    assert ("Layer", 1) == pinned(1)(flag=2)
-    assert ("Layer", 1, "Layer", 1) == diamond(1)()
-    assert ConflictingParamError is attempt(strict(1), flag=2)
-    assert ConflictingParamError is attempt(diamond(1), flag=2)
-
-
-def test_unset_survives_in_a_subclass_with_another_unset():
-    """A base's `unset` object stays its own where a subclass chooses another."""
-    nothing = object()
-
-    @mergeable(Param("flag", unset=nothing))
-    class Parent:
-        flag = nothing
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    @mergeable(Param("flag", unset=UNSET))
-    class Sub(Parent):
-        flag = UNSET
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    assert (None, None) == (Parent()(flag=None), Sub()(flag=None))
-    assert [MissingParamError] * 2 == [attempt(Sub()), attempt(Parent())]
