@@ -142,7 +142,6 @@ def executed(call):
 @contextlib.contextmanager
 def without_garbage_collection():
     """Keep what a collection calls, such as callbacks of weak references, from being recorded."""
-    gc.collect()
     gc.disable()
     try:
         yield
