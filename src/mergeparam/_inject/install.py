@@ -31,7 +31,7 @@ from mergeparam._inject.source import (
     missing_method,
     unset_method,
 )
-from mergeparam._inject.wrapper import PROVIDE, RUN_IN_STEPS
+from mergeparam._inject.wrapper import EXIT_CLASSES, EXITS, PROVIDE, RUN_IN_STEPS
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
@@ -176,6 +176,8 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
                 if again and param.on_conflict in ("raise", "raise_if_different"):
                     made[name] = make_conflict(level, param, name, forwarded=True)
                     setattr(made[name], IDENTITY_OF, level.identity)
+    if method.injection == "wrap":
+        made[EXITS] = EXIT_CLASSES
     if method.provides:
         made[PROVIDE], made[RUN_IN_STEPS] = provide, staticmethod(run_in_steps)
     return made
