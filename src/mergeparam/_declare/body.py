@@ -92,15 +92,19 @@ def _stored_parameter(code: CodeType, attribute: str) -> str | None:
     if attribute not in code.co_names or not code.co_argcount:
         return None
     loaded: list[str] = []
+    changed: set[object] = set()
     for instruction in dis.get_instructions(code):
         value = instruction.argval
         if instruction.opname.startswith("LOAD_FAST"):
             loaded += value if isinstance(value, tuple) else [value]
         elif instruction.opname == "STORE_ATTR" and value == attribute:
             # The value is loaded first, then the object: `self.flag = flag`.
-            if loaded[-1:] == [code.co_varnames[0]] and len(loaded) > 1:
-                return loaded[-2]
+            is_stored = loaded[-1:] == [code.co_varnames[0]] and len(loaded) > 1
+            return loaded[-2] if is_stored and loaded[-2] not in changed else None
+        elif "JUMP" in instruction.opname:
+            return None  # it is stored on a condition, or not as it is
         elif instruction.opname not in {"EXTENDED_ARG", "CACHE"}:
+            changed |= {value} if instruction.opname.startswith("STORE_FAST") else set()
             loaded = []
     return None
 

@@ -92,7 +92,11 @@ def check_all_named(declaration: Declaration, frame: FrameType) -> None:
     # After the call that applies the last decorator of a `class` statement, the class is stored;
     # after any other one, the next decorator is called. Before it, another call made the class.
     # 3.11 calls in two steps, and while a call runs the frame is at the last of its caches.
-    code = [item for item in dis.get_instructions(frame.f_code) if item.opname != "PRECALL"]
+    code = [
+        item
+        for item in dis.get_instructions(frame.f_code)
+        if item.opname not in {"PRECALL", "EXTENDED_ARG"}
+    ]
     before = [item.opname for item in code if item.offset <= frame.f_lasti]
     after = code[len(before)].opname
     if before[-2].startswith("CALL") and after.startswith("STORE_"):

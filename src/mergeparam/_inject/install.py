@@ -206,11 +206,11 @@ def _apply(cls: type, changes: Sequence[Change]) -> None:
             setattr(holder, name, value)
             done.append((holder, name, own))
     except BaseException as error:
-        for holder, name, own in reversed(done):
+        for holder, changed, own in reversed(done):
             if own is _ABSENT:
-                delattr(holder, name)
+                delattr(holder, changed)
             else:
-                setattr(holder, name, own)
+                setattr(holder, changed, own)
         if not isinstance(error, TypeError | AttributeError):
             raise
         raise MergeDefinitionError(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
     from mergeparam._spec import Param
 
-IDENTITY = "identity"
+IDENTITY = "<identity>"
 """Stands for a declaration's identity in the source that is compiled once for many methods."""
 
 PRIVATE_METHODS = (MISSING_METHOD, "_mergeparam_conflict_", "_mergeparam_unset_")
