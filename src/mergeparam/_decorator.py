@@ -110,11 +110,10 @@ def _decorate(
 ) -> C:
     load_adapters()
     if not isinstance(cls, type):
-        msg = (
+        raise MergeDefinitionError(
             f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
             f"class that has the constructor attribute; a function has no constructor."
         )
-        raise MergeDefinitionError(msg)
     frame = _frame_of_the_class()
     for adapter in adapters:
         adapter.check_decorators(cls, frame)
@@ -146,7 +145,7 @@ def _plan(
     if strategy != "inline" and checks_types(declaration.method.found):
         method = declaration.method._replace(ownership="opaque")
         declaration = declaration._replace(method=method)
-    method, params = declaration
+    method, params = declaration.method, declaration.params
     # Too large to be met again by chance, in this process or in another one that sends classes.
     identity = int.from_bytes(os.urandom(7))
     # The globals of a function from elsewhere are not ours to add to.
@@ -160,11 +159,10 @@ def _plan(
             code, size = splice_merge(declaration, names, identity)
         except SpliceError as error:
             if strategy == "inline":
-                msg = (
+                raise MergeDefinitionError(
                     f"{method.label} cannot be merged inline: {error}. "
                     f"Write inject='auto', which falls back to a wrapper."
-                )
-                raise MergeDefinitionError(msg) from error
+                ) from error
     injection: Literal["inline", "wrap"] = "inline"
     if code is None:
         # Most programs never come here, and should not wait for what is needed here.

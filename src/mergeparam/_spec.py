@@ -73,40 +73,35 @@ class Param:
         name, given = _folded(self.name), _folded(self.attribute)
         path = name if given is None else given
         if not _is_path(name) or "." in str(name):
-            msg = (
+            raise MergeDefinitionError(
                 f"Param(name={shorten(name)}) is no parameter's name. "
                 f"Write the name of a parameter of the method, such as Param('deterministic')."
             )
-            raise MergeDefinitionError(msg)
         if not _is_path(path):
-            msg = (
+            raise MergeDefinitionError(
                 f"Param({name!r}, attribute={shorten(path)}) is no path to an attribute. "
                 f"Write names with dots between them and without self, such as "
                 f"attribute='wrapped.{name}'."
             )
-            raise MergeDefinitionError(msg)
         # This is attrs' way around a frozen class.
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "attribute", path)
         if isinstance(self.unset, MergedType):
-            msg = (
+            raise MergeDefinitionError(
                 f"Param({name!r}, unset=MERGED) names the default that parameters are written "
                 f"with. Leave unset out, or write unset=UNSET where None is a value."
             )
-            raise MergeDefinitionError(msg)
         if self.on_conflict not in POLICIES:
-            msg = (
+            raise MergeDefinitionError(
                 f"Param({name!r}, on_conflict={shorten(self.on_conflict)}) is no policy. "
                 f"Write one of {', '.join(map(repr, POLICIES))}."
             )
-            raise MergeDefinitionError(msg)
         if self.default is self.unset:
-            msg = (
+            raise MergeDefinitionError(
                 f"Param({name!r}, default={shorten(self.default)}) is the object that means "
                 f"'not set', so it would change nothing. Leave default out, or name another "
                 f"object with unset=, such as unset=UNSET."
             )
-            raise MergeDefinitionError(msg)
 
     if TYPE_CHECKING:
         # Not every type checker derives from a converter what the constructor takes.

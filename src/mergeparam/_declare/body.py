@@ -53,12 +53,18 @@ def warn_of_raw_reads(declaration: Declaration) -> None:
 def warn_of_stored_defaults(declaration: Declaration) -> None:
     """Warn where `__init__` stores a default that would count as set in every object."""
     cls = declaration.method.cls
-    init = unwrap(cls.__init__)[-1]
+    init = unwrap(cls.__init__)[-1]  # type: ignore[misc]  # of the class itself
     file = getattr(getattr(init, "__code__", None), "co_filename", "<")
     if not isinstance(init, FunctionType) or file.startswith("<"):
         return  # it is generated, from fields whose defaults are checked, or not in Python
     defaults = read_defaults(init)
     for param in declaration.params:
+        # Mostly the parameter has the attribute's name, and no default that counts. Decoding the
+        # constructor would take longer than all else.
+        likely = param.attribute.lstrip("_")
+        counting = [name for name, held in defaults.items() if held is not param.unset]
+        if not counting or (likely not in counting and likely in init.__code__.co_varnames):
+            continue
         stored = _stored_parameter(init.__code__, param.attribute)
         default = defaults.get(stored, param.unset) if stored is not None else param.unset
         if default is MERGED or (

@@ -46,14 +46,7 @@ _ABSENT: Any = object()
 
 
 class Plan(NamedTuple):
-    """What one declaration will change.
-
-    Attributes:
-        declaration: the method, and its parameters.
-        method: what the class will carry of it.
-        names: the names of what the merge reads.
-        code: the code with the merge.
-    """
+    """What one declaration will change: with which names and code, and what is carried."""
 
     declaration: Declaration
     method: MergedMethod
@@ -66,11 +59,7 @@ Change: TypeAlias = tuple[Any, str, object]
 
 
 def install(cls: type, plans: Sequence[Plan]) -> None:
-    """Make the methods of a class merge, and the class carry what the merge calls.
-
-    Raises:
-        MergeDefinitionError: the class refuses an attribute. Then nothing has changed.
-    """
+    """Make the methods of a class merge, and the class carry what that needs; all or nothing."""
     changes: list[Change] = []
     for plan in plans:
         method = plan.declaration.method
@@ -222,8 +211,7 @@ def _apply(cls: type, changes: Sequence[Change]) -> None:
                 setattr(holder, name, own)
         if not isinstance(error, TypeError | AttributeError):
             raise
-        msg = (
+        raise MergeDefinitionError(
             f"{cls.__qualname__} does not let its attribute {name!r} be set ({error}). "
             f"Put @mergeable on a subclass of it."
-        )
-        raise MergeDefinitionError(msg) from error
+        ) from error
