@@ -83,8 +83,8 @@ OURS = {__file__, contextlib.__file__}
 """Where what belongs to the recording is."""
 
 HARMLESS = re.compile(
-    "RESUME|NOP|NOT_TAKEN|COPY|SWAP|POP_TOP|LOAD_(COMMON_)?CONST|LOAD_FAST|LOAD_ATTR|STORE_FAST|IS_OP"
-    "|JUMP_FORWARD|POP_JUMP(_FORWARD)?_IF_(NOT_)?(NONE|TRUE|FALSE)|RETURN_VALUE|RETURN_CONST"
+    "RESUME|NOP|NOT_TAKEN|COPY|SWAP|POP_TOP|LOAD_(COMMON_)?CONST|LOAD_SMALL_INT|LOAD_FAST"
+    "|LOAD_ATTR|STORE_FAST|IS_OP|JUMP_FORWARD|POP_JUMP(_FORWARD)?_IF_(NOT_)?(NONE|TRUE|FALSE)|RETURN_VALUE|RETURN_CONST"
 )
 """What neither calls nor allocates: it moves references, compares them, and jumps."""
 
