@@ -5,6 +5,20 @@ import pytest
 from mergeparam._inject.splice import can_splice
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave out the tests of other Pythons, so that what is skipped stands for something missing.
+
+    That is what `skipif` says by a value; conditions in texts are left to pytest.
+    """
+    kept, others = [], []
+    for item in items:
+        conditions = [mark.args[0] for mark in item.iter_markers("skipif") if mark.args]
+        (others if any(condition is True for condition in conditions) else kept).append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = kept
+
+
 @pytest.fixture(params=["inline", "wrap"])
 def inject(request, monkeypatch):
     """Run the test under both injection strategies."""
