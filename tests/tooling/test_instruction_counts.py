@@ -18,9 +18,12 @@ from mergeparam import MERGED, Param, mergeable
 from mergeparam._spec import POLICIES
 from mergeparam._inject.splice import can_splice
 
-pytestmark = pytest.mark.skipif(
-    not can_splice(), reason="this interpreter's bytecode is not one that is tested"
-)
+pytestmark = [
+    pytest.mark.slow,  # and counted on one Python only
+    pytest.mark.skipif(
+        not can_splice(), reason="this interpreter's bytecode is not one that is tested"
+    ),
+]
 
 COUNTS = range(1, 9)
 BODY = "        x = x\n" * 5
