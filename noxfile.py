@@ -65,8 +65,20 @@ def slow(session: nox.Session) -> None:
 @nox.session(python="pypy3")
 def pypy(session: nox.Session) -> None:
     """Run the core of the suite where nothing can be spliced."""
-    session.install("-e", ".", "--group", "pypy")
+    session.install("-e", ".", "--group", "pure")
     session.run("pytest", *(session.posargs or CORE))
+
+
+@nox.session(python=FIRST)
+def pyodide(session: nox.Session) -> None:
+    """Run what every Python must do in the CPython of WebAssembly; needs Node.js with npm."""
+    folder = session.create_tmp()
+    packages = f"{folder}/packages"
+    session.install("--target", packages, "--upgrade", ".", "--group", "pure")
+    session.run("npm", "install", "--silent", "--prefix", folder, "pyodide", external=True)
+    runner = (".ci/pyodide.mjs", f"{folder}/node_modules/pyodide", packages)
+    chosen = session.posargs or ("tests/conformance", "tests/introspection")
+    session.run("node", *runner, "-p", "no:cacheprovider", *chosen, external=True)
 
 
 @nox.session(python=FIRST)
