@@ -1,6 +1,6 @@
 // Runs pytest inside Pyodide, the CPython that is compiled to WebAssembly.
 //
-//   node .ci/pyodide.mjs PYODIDE PACKAGES pytest-arguments...
+//   node --stack-size=7000 .ci/pyodide.mjs PYODIDE PACKAGES pytest-arguments...
 //
 // PYODIDE is the folder of the npm package, PACKAGES a folder that pip has installed into, with
 // mergeparam in it. The tests are read from the working folder.
@@ -20,6 +20,7 @@ mount("/project", ".");
 pyodide.globals.set("options", pyodide.toPy(options));
 
 process.exitCode = await pyodide.runPythonAsync(`
+import asyncio
 import os
 import platform
 import sys
@@ -29,6 +30,18 @@ sys.dont_write_bytecode = True
 os.chdir("/project")
 
 import pytest
+
+
+def run(coroutine):
+    """Run to the end what awaits nothing but its turn: the loop of the browser runs already."""
+    try:
+        while True:
+            coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+
+
+asyncio.run = run
 
 from mergeparam._inject.splice import can_splice
 
