@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Format, get_annotations
@@ -16,15 +15,17 @@ if TYPE_CHECKING:
 SPLICED_VERSIONS = (3, 11), (3, 15)
 """The first and the last CPython whose bytecode is tested."""
 
-_PARSING = threading.Lock()
-
 
 def parse(source: str, mode: str = "exec") -> Any:  # noqa: ANN401 - a tree of the mode's own kind
     """Return the syntax tree of `source`."""
     # CPython 3.11 counts the depth of a tree for all threads together, so that two threads that
-    # parse at once may get "AST constructor recursion depth mismatch".
-    with _PARSING:
-        return ast.parse(source, mode=mode)
+    # parse at once may get "AST constructor recursion depth mismatch". A lock against that could
+    # be held by another thread during a fork, and the child would wait for it for ever.
+    while True:
+        try:
+            return ast.parse(source, mode=mode)
+        except SystemError:  # pragma: no cover - happens by chance
+            continue
 
 
 def has_known_bytecode() -> bool:

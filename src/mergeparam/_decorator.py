@@ -6,8 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from mergeparam._declare.body import warn_of_raw_reads
-from mergeparam._declare.checks import Declaration, check_params, declare
+from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
+from mergeparam._declare.checks import Declaration, check_all_named, check_params, declare
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
@@ -110,13 +110,13 @@ def _decorate(
 ) -> C:
     load_adapters()
     if not isinstance(cls, type):
-        msg = (
+        raise MergeDefinitionError(
             f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
             f"class that has the constructor attribute; a function has no constructor."
         )
-        raise MergeDefinitionError(msg)
+    frame = _frame_of_the_class()
     for adapter in adapters:
-        adapter.check_decorators(cls, _frame_of_the_class())
+        adapter.check_decorators(cls, frame)
     strategy = choose_injection(inject)
 
     # Everything that can be wrong is found before anything is changed.
@@ -124,7 +124,9 @@ def _decorate(
     taken: set[str] = set()
     plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
     for declaration in declarations:
+        check_all_named(declaration, frame)
         warn_of_raw_reads(declaration)
+        warn_of_stored_defaults(declaration)
 
     install(cls, plans)
     for adapter in adapters:
@@ -143,7 +145,7 @@ def _plan(
     if strategy != "inline" and checks_types(declaration.method.found):
         method = declaration.method._replace(ownership="opaque")
         declaration = declaration._replace(method=method)
-    method, params = declaration
+    method, params = declaration.method, declaration.params
     # Too large to be met again by chance, in this process or in another one that sends classes.
     identity = int.from_bytes(os.urandom(7))
     # The globals of a function from elsewhere are not ours to add to.
@@ -157,11 +159,10 @@ def _plan(
             code, size = splice_merge(declaration, names, identity)
         except SpliceError as error:
             if strategy == "inline":
-                msg = (
+                raise MergeDefinitionError(
                     f"{method.label} cannot be merged inline: {error}. "
                     f"Write inject='auto', which falls back to a wrapper."
-                )
-                raise MergeDefinitionError(msg) from error
+                ) from error
     injection: Literal["inline", "wrap"] = "inline"
     if code is None:
         # Most programs never come here, and should not wait for what is needed here.

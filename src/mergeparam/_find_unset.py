@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import types
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mergeparam import _frameworks
 from mergeparam._introspect import call_methods, check_instance, unset_params
@@ -28,6 +28,13 @@ _OPAQUE_TYPES: tuple[type, ...] = (
 )
 """Types whose values hold no part of a model. A module would lead to everything that is loaded."""
 
+_BUILTIN_CONTAINERS = (dict, list, tuple, collections.OrderedDict)
+"""Types of which no framework needs to be asked."""
+
+
+_Place: TypeAlias = "tuple[Any, _Kind, _Place | None, str, object]"
+"""An object, its kind, the place that holds it, and the format and the key of the step to it."""
+
 
 class Unset(NamedTuple):
     """A merged object inside a model, and what must still be given when it is called."""
@@ -35,6 +42,19 @@ class Unset(NamedTuple):
     path: str
     obj: object
     names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Return one short line; the object's own `repr` may be as long as the model."""
+        return f"Unset({self.path!r}, {type(self.obj).__name__}, {self.names!r})"
+
+
+class _Kind(NamedTuple):
+    """What the walk has to know of a type, so that it looks at each type once."""
+
+    is_opaque: bool
+    container: type | None
+    slots: tuple[tuple[str, types.MemberDescriptorType], ...]
+    methods: tuple[str, ...]
 
 
 def find_unset(model: object) -> list[Unset]:
@@ -69,67 +89,106 @@ def find_unset(model: object) -> list[Unset]:
     [('.blocks[1]', ('deterministic',))]
     """
     check_instance("find_unset", model)
-    _frameworks.load_adapters()
     found = []
-    for path, obj in _walk(model):
-        names = _unset_names(path, obj)
+    for place in _walk(model):
+        obj, kind, *_ = place
+        if not kind.methods:
+            continue
+        try:
+            names = [name for method in kind.methods for name in unset_params(obj, method)]
+        except AttributeError as error:
+            error.add_note(f"asked by find_unset of {_path(place) or 'the model itself'}")
+            raise
         if names:
-            found.append(Unset(path, obj, names))
+            found.append(Unset(_path(place), obj, tuple(dict.fromkeys(names))))
     return found
 
 
-def _unset_names(path: str, obj: object) -> tuple[str, ...]:
-    try:
-        names = [name for method in call_methods(type(obj)) for name in unset_params(obj, method)]
-    except AttributeError as error:
-        error.add_note(f"asked by find_unset of {path or 'the model itself'}")
-        raise
-    return tuple(dict.fromkeys(names))
+def _walk(model: object) -> Iterator[_Place]:
+    """Yield the place of every object once, the nearest first."""
+    _frameworks.load_adapters()
+    opaque_types = list(_OPAQUE_TYPES)
+    for adapter in _frameworks.adapters:
+        opaque_types += adapter.opaque_types
+    kinds: dict[type, _Kind] = {}
 
+    def kind_of(obj: object) -> _Kind:
+        cls = type(obj)
+        # Proxies of one type may say that they are of several, and `isinstance` believes them.
+        if getattr(obj, "__class__", cls) is not cls:
+            return _examine(obj, tuple(opaque_types))
+        kind = kinds.get(cls)
+        if kind is None:
+            kind = kinds[cls] = _examine(obj, tuple(opaque_types))
+        return kind
 
-def _walk(model: object) -> Iterator[tuple[str, object]]:
-    """Yield every object once, by its shortest path."""
-    waiting = collections.deque([("", model)])
-    closed = _OPAQUE_TYPES + tuple(
-        opaque for adapter in _frameworks.adapters for opaque in adapter.opaque_types
-    )
     # The objects themselves are kept: an id is only theirs while they live.
     seen = {id(model): model}
+    waiting: collections.deque[_Place] = collections.deque()
+    waiting.append((model, kind_of(model), None, "", None))
     while waiting:
-        path, obj = waiting.popleft()
-        yield path, obj
-        for step, child in _children(obj):
-            if id(child) not in seen and not isinstance(child, closed):
+        place = waiting.popleft()
+        yield place
+        for step, key, child in _children(place[0], place[1]):
+            kind = kind_of(child)
+            if not kind.is_opaque and id(child) not in seen:
                 seen[id(child)] = child
-                waiting.append((path + step, child))
+                waiting.append((child, kind, place, step, key))
 
 
-def _children(obj: object) -> Iterator[tuple[str, object]]:
-    for adapter in _frameworks.adapters:
-        yield from adapter.children(obj)
-    if isinstance(obj, dict):
-        yield from ((f"[{key!r}]", value) for key, value in obj.items())
-    elif isinstance(obj, list | tuple):
-        fields = getattr(obj, "_fields", ()) if isinstance(obj, tuple) else ()
-        named = len(fields) == len(obj)
-        steps = [f".{name}" for name in fields] if named else [f"[{i}]" for i in range(len(obj))]
-        yield from zip(steps, obj, strict=True)
-    yield from ((f".{name}", value) for name, value in _attributes(obj))
+def _path(place: _Place) -> str:
+    """Write a path. Most places are asked for none, so the walk keeps only what it is made of."""
+    steps = []
+    _, _, holder, step, key = place
+    while holder is not None:
+        steps.append(step.format(key))
+        _, _, holder, step, key = holder
+    return "".join(reversed(steps))
 
 
-def _attributes(obj: object) -> Iterator[tuple[str, object]]:
+def _examine(obj: object, opaque_types: tuple[type, ...]) -> _Kind:
+    cls = type(obj)
+    return _Kind(
+        is_opaque=isinstance(obj, opaque_types),
+        container=next((kind for kind in (dict, list, tuple) if isinstance(obj, kind)), None),
+        slots=tuple(
+            (name, value)
+            for base in cls.__mro__
+            if "__slots__" in vars(base)
+            for name, value in vars(base).items()
+            if isinstance(value, types.MemberDescriptorType)
+        ),
+        methods=call_methods(cls),
+    )
+
+
+def _children(obj: Any, kind: _Kind) -> Iterator[tuple[str, object, object]]:  # noqa: ANN401 - of any kind
+    """Yield what an object holds: the format of a step to it, what stands in that, and itself."""
+    if type(obj) not in _BUILTIN_CONTAINERS:
+        for adapter in _frameworks.adapters:
+            for step, child in adapter.children(obj):
+                yield "{}", step, child
+    if kind.container is not None:
+        yield from _items(obj, kind.container)
     held = getattr(obj, "__dict__", None)
     if isinstance(held, dict):
-        yield from held.items()
-    for base in type(obj).__mro__:
-        if "__slots__" in base.__dict__:
-            yield from _slots(obj, base)
+        for name, value in held.items():
+            yield ".{}", name, value
+    for name, slot in kind.slots:
+        try:
+            value = slot.__get__(obj)
+        except AttributeError:  # nobody has set it
+            continue
+        yield ".{}", name, value
 
 
-def _slots(obj: object, base: type) -> Iterator[tuple[str, object]]:
-    for name, descriptor in base.__dict__.items():
-        if isinstance(descriptor, types.MemberDescriptorType):
-            try:
-                yield name, descriptor.__get__(obj)
-            except AttributeError:
-                continue
+def _items(obj: Any, container: type) -> Iterator[tuple[str, object, object]]:  # noqa: ANN401 - of that type
+    if container is dict:
+        for key, value in obj.items():
+            yield "[{!r}]", key, value
+        return
+    # Only named tuples have names for their items.
+    fields = getattr(obj, "_fields", ()) if container is tuple else ()
+    is_named = len(fields) == len(obj)
+    for index, value in enumerate(obj):
+        yield (".{}", fields[index], value) if is_named else ("[{}]", index, value)

@@ -180,11 +180,10 @@ def check_instance(question: str, obj: object) -> None:
     """Refuse a merged class where an instance is asked for: it has no attributes yet."""
     cls = _named_class(obj)
     if cls is not None and merged_methods(cls):
-        msg = (
+        raise TypeError(
             f"{question} asks what an instance holds, and {shorten(obj)} is a class. "
             f"Give an instance; merged_params tells what is merged in a class."
         )
-        raise TypeError(msg)
 
 
 def _is_needed(obj: object, param: Param) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import unicodedata
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
@@ -68,42 +70,38 @@ class Param:
 
     def __attrs_post_init__(self) -> None:
         """Refuse values that cannot be meant."""
-        name: object = self.name
-        given: object = self.attribute
+        name, given = _folded(self.name), _folded(self.attribute)
         path = name if given is None else given
-        if not isinstance(name, str) or not name.isidentifier():
-            msg = (
+        if not _is_path(name) or "." in str(name):
+            raise MergeDefinitionError(
                 f"Param(name={shorten(name)}) is no parameter's name. "
                 f"Write the name of a parameter of the method, such as Param('deterministic')."
             )
-            raise MergeDefinitionError(msg)
-        if not isinstance(path, str) or not all([part.isidentifier() for part in path.split(".")]):
-            msg = (
+        if not _is_path(path):
+            raise MergeDefinitionError(
                 f"Param({name!r}, attribute={shorten(path)}) is no path to an attribute. "
                 f"Write names with dots between them and without self, such as "
                 f"attribute='wrapped.{name}'."
             )
-            raise MergeDefinitionError(msg)
-        object.__setattr__(self, "attribute", path)  # attrs' way around a frozen class
+        # This is attrs' way around a frozen class.
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "attribute", path)
         if isinstance(self.unset, MergedType):
-            msg = (
+            raise MergeDefinitionError(
                 f"Param({name!r}, unset=MERGED) names the default that parameters are written "
                 f"with. Leave unset out, or write unset=UNSET where None is a value."
             )
-            raise MergeDefinitionError(msg)
         if self.on_conflict not in POLICIES:
-            msg = (
+            raise MergeDefinitionError(
                 f"Param({name!r}, on_conflict={shorten(self.on_conflict)}) is no policy. "
                 f"Write one of {', '.join(map(repr, POLICIES))}."
             )
-            raise MergeDefinitionError(msg)
         if self.default is self.unset:
-            msg = (
+            raise MergeDefinitionError(
                 f"Param({name!r}, default={shorten(self.default)}) is the object that means "
                 f"'not set', so it would change nothing. Leave default out, or name another "
                 f"object with unset=, such as unset=UNSET."
             )
-            raise MergeDefinitionError(msg)
 
     if TYPE_CHECKING:
         # Not every type checker derives from a converter what the constructor takes.
@@ -116,6 +114,18 @@ class Param:
             on_conflict: OnConflict = "raise",
             default: Any = ...,  # noqa: ANN401 - values are any object
         ) -> None: ...
+
+
+def _folded(name: object) -> object:
+    """Return a name as Python writes it: it folds characters such as the ligature fi."""
+    return unicodedata.normalize("NFKC", name) if isinstance(name, str) else name
+
+
+def _is_path(path: object) -> bool:
+    """Whether one can write this behind `self.`."""
+    return isinstance(path, str) and all(
+        [part.isidentifier() and not keyword.iskeyword(part) for part in path.split(".")]
+    )
 
 
 @attrs.frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from typing import Any
+from typing import Any, Self
 
 _SHORTENER = reprlib.Repr()
 _SHORTENER.maxstring = _SHORTENER.maxother = _SHORTENER.maxlong = 60
@@ -61,11 +61,19 @@ class MergeError(ValueError):
 
         state = dict(self.__dict__)
         for name in ("attribute_value", "call_value"):
+            # A value may be pickled and still not be unpickled, which would end the thread that
+            # collects the results of worker processes.
             try:
-                pickle.dumps(state[name])
+                pickle.loads(pickle.dumps(state[name]))  # noqa: S301 - made in the same line
             except Exception:  # noqa: BLE001 - pickling runs foreign code, which may raise anything
                 state[name] = shorten(state[name])
         return type(self), self.args, state
+
+    def __copy__(self) -> Self:
+        """Copy with the very same values."""
+        copied = type(self)(*self.args)
+        copied.__dict__.update(self.__dict__)
+        return copied
 
 
 class MissingParamError(MergeError):
@@ -129,8 +137,15 @@ class MergeWarning(UserWarning):
 
 
 def shorten(value: object) -> str:
-    """Return a short `repr` of any value; a `repr` that raises does no harm."""
+    """Return a short `repr` of any value, in one line; a `repr` that raises does no harm."""
     try:
-        return " ".join(_SHORTENER.repr(value).split())
+        try:
+            text = _SHORTENER.repr(value)
+        except Exception:  # noqa: BLE001 - see below
+            # It goes by the names of types, and a foreign class may be called `list` or `array`.
+            text = _SHORTENER.repr_instance(value, 1)
+        # What a terminal would obey, such as escape sequences, is spelled out.
+        text = " ".join(text.split())
+        return "".join([char if char.isprintable() else ascii(char)[1:-1] for char in text])
     except Exception:  # noqa: BLE001 - whatever a foreign repr raises
         return f"<{type(value).__name__} object whose repr raises>"

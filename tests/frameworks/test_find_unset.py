@@ -2,7 +2,7 @@
 
 import pytest
 
-from mergeparam import MERGED, _traverse, find_unset, mergeable
+from mergeparam import MERGED, _find_unset, find_unset, mergeable
 
 
 def paths(model):
@@ -132,7 +132,7 @@ def test_traced_values_are_no_parts():
     @jax.jit
     def run(x):
         model = Model(x * 2)
-        seen.extend(type(obj) for _, obj in _traverse._walk(model))
+        seen.extend(type(obj) for obj, *_ in _find_unset._walk(model))
         return paths(model)[0] == ".layer" and x
 
     run(1.0)

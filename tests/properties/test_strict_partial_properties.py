@@ -178,6 +178,27 @@ def test_same_as_partial(case, make):
 
 
 @settings(max_examples=200, deadline=None)
+@given(case=cases(), before=signatures())
+def test_changed_function(case, before):
+    """Both call the function as it is now, whatever parameters it had when they were made."""
+    function = define(attrs.evolve(case, parameters=before))
+    accepted = {item.name for item in before if item.kind in KINDS[1:]}
+    assume(any(item.kind is item.VAR_KEYWORD for item in before) or accepted >= case.bound.keys())
+    strict, partial = (
+        kind(function, **case.bound) for kind in (strict_partial, functools.partial)
+    )
+    after = define(case)
+    function.__code__ = after.__code__
+    function.__defaults__, function.__kwdefaults__ = after.__defaults__, after.__kwdefaults__
+
+    found = outcome(strict, case)
+    if case.given_again:
+        assert found in {*case.given_again, TypeError}
+    else:
+        assert outcome(partial, case) == found
+
+
+@settings(max_examples=200, deadline=None)
 @given(case=cases(), make=makers)
 def test_given_again(case, make):
     """What is bound and given again, by name or by position, is a conflict."""

@@ -26,12 +26,7 @@ class CallState(NamedTuple):
 
 
 def missing_error(state: CallState, others: Sequence[str] = ()) -> MissingParamError:
-    """Say that neither has set a parameter, and the ways to set it.
-
-    Args:
-        state: the parameter, and its values.
-        others: the names of further parameters that are missing in the same call.
-    """
+    """Say that neither has set a parameter, how to set it, and which `others` are missing."""
     param = state.param
     provide = ""
     if state.is_provided:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import operator
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import attrs
 
 from mergeparam._call.messages import CallState, conflict_error, missing_error
 from mergeparam._call.provide import is_provided, living, provided
-from mergeparam._declare.methods import merged_methods_of
+from mergeparam._declare.methods import find_definer, merged_methods_of
 from mergeparam._frameworks import is_tracing
+from mergeparam._sentinels import MERGED
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
@@ -83,13 +84,7 @@ IDENTITY_OF = "__mergeparam_identity__"
 
 
 def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[..., Any]:
-    """Make the private method that is called where neither has set a parameter.
-
-    Args:
-        method: the declaration.
-        param: the parameter.
-        name: the name that the method has in the class.
-    """
+    """Make the private method that is called where neither has set a parameter."""
     identity, unset, default = method.identity, param.unset, param.default
     is_factory = isinstance(default, attrs.Factory)  # type: ignore[arg-type]  # a class at run time
     if default is attrs.NOTHING:
@@ -126,13 +121,8 @@ def make_conflict(
 ) -> Callable[..., Any]:
     """Make the private method that is called where both have set a parameter.
 
-    Args:
-        method: the declaration.
-        param: the parameter.
-        name: the name that the method has in the class.
-        forwarded: whether it is for a subclass that merges the parameter again. Its body holds
-            the merged value and may hand it on to `super()`, so that the very same object in
-            both places is no conflict.
+    It is `forwarded` for a subclass that merges the parameter again: its body holds the merged
+    value and may hand it on to `super()`, so that the very same object twice is no conflict.
     """
     identity, compares = method.identity, param.on_conflict == "raise_if_different"
 
@@ -146,6 +136,13 @@ def make_conflict(
         # In a class with several bases, another base may come first and merge the parameter too.
         if call_value is attribute_value and _is_forwarded(type(self), method, param):
             return call_value
+        if call_value is MERGED:
+            override = find_definer(type(self), method.name)
+            raise MergeDefinitionError(
+                f"{getattr(override, '__qualname__', override)}.{method.name}() hands on MERGED "
+                f"for {param.name!r}, the default of a parameter that it does not merge. Put "
+                f"@mergeable({param.name!r}) on top of that class."
+            )
         raise conflict_error(_call_state(self, method, param, attribute_value, call_value))
 
     return conflict
@@ -174,6 +171,14 @@ def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noq
     return bound_body
 
 
+def refuse_unnamed(self: object, name: str) -> NoReturn:
+    """Refuse a call in which a parameter is left at `MERGED`, because no decorator names it."""
+    raise MergeDefinitionError(
+        f"{type(self).__qualname__} was called without {name!r}, whose default is MERGED, and no "
+        f"@mergeable names it. Name it in the decorator, or write another default."
+    )
+
+
 def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:
     """Find the private method of a declaration behind another one of the same name.
 
@@ -184,12 +189,11 @@ def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:
         method = vars(base).get(name)
         if getattr(method, IDENTITY_OF, None) == identity:
             return method  # type: ignore[return-value]  # it has our mark
-    msg = (
+    raise MergeDefinitionError(
         f"{type(self).__qualname__} runs a method that another class has merged, and has no part "
         f"in that class. Inherit from it, or share the function before it is merged and put "
         f"@mergeable on both classes."
     )
-    raise MergeDefinitionError(msg)
 
 
 def declared_default(self: object, param: Param) -> object:
@@ -228,11 +232,7 @@ def _also_missing(
 ) -> list[str]:
     """Return the names of the other parameters that are missing in a call.
 
-    Args:
-        self: the object.
-        method: the declaration of the first parameter that is missing.
-        first: that parameter.
-        given: the local variables of the call. Parameters before the first one are merged there.
+    The local variables of the call are `given`. Parameters before the first one are merged there.
     """
     # Stacked decorators have a declaration each, in the class of the first one.
     levels = list(merged_methods_of(type(self)))

@@ -21,12 +21,7 @@ if TYPE_CHECKING:
 def optional_annotations(
     function: FunctionType, unset: Mapping[str, object]
 ) -> tuple[str, object]:
-    """Return the attribute that holds the annotations of a function, and what it is to hold.
-
-    Args:
-        function: the function, which stays as it is.
-        unset: the parameters that become optional, and the object that each has to allow then.
-    """
+    """Return the attribute that holds the annotations of a function, and what it is to hold."""
     annotate, names = annotate_function(function), function.__globals__
     if annotate is None:
         return "__annotations__", _with_optional(function.__annotations__, unset, names)
@@ -86,12 +81,7 @@ def optional_annotation(
     """Return the annotation, allowing `unset` where it does not already.
 
     Strings stay strings. Only `None` can be named in them without asking what the names of the
-    user's module mean.
-
-    Args:
-        annotation: the annotation: an object, or text.
-        unset: the object to allow.
-        names: the globals of the function, for the names in a text.
+    user's module mean; `names` has those, where they are known.
     """
     if isinstance(annotation, str):
         return _optional_text(annotation, names or {}) if unset is None else annotation

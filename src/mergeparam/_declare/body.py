@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import dis
 import warnings
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
 
-from mergeparam.errors import MergeWarning
+from mergeparam._declare.methods import unwrap
+from mergeparam._declare.signature import read_defaults
+from mergeparam._sentinels import MERGED
+from mergeparam.errors import MergeWarning, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mergeparam._declare.checks import Declaration
+
+
+_MERGES_BY_HAND = ("merge_param", "first_from")
 
 
 def warn_of_raw_reads(declaration: Declaration) -> None:
@@ -21,11 +27,19 @@ def warn_of_raw_reads(declaration: Declaration) -> None:
     code = method.function.__code__
     for param in declaration.params:
         for line in _reading_lines(code, method.receiver, param.attribute.split(".")):
-            msg = (
-                f"{method.label} merges {param.name!r}, and line {line} reads the raw "
-                f"{method.receiver}.{param.attribute}, which is unset whenever the call gave the "
-                f"value. Read {param.name!r} there: in the body it is the merged value."
-            )
+            by_hand = [name for name in _MERGES_BY_HAND if name in code.co_names]
+            if by_hand:
+                msg = (
+                    f"{method.label} merges {param.name!r}, and line {line} merges it once more, "
+                    f"by {by_hand[0]}(...). Delete that line: in the body {param.name!r} is the "
+                    f"merged value."
+                )
+            else:
+                msg = (
+                    f"{method.label} merges {param.name!r}, and line {line} reads the raw "
+                    f"{method.receiver}.{param.attribute}, which is unset whenever the call gave "
+                    f"the value. Read {param.name!r} there: in the body it is the merged value."
+                )
             warnings.warn_explicit(
                 msg,
                 MergeWarning,
@@ -34,6 +48,61 @@ def warn_of_raw_reads(declaration: Declaration) -> None:
                 # Code without a module has None here, which would silence the warning.
                 module=str(method.function.__module__),
             )
+
+
+def warn_of_stored_defaults(declaration: Declaration) -> None:
+    """Warn where `__init__` stores a default that would count as set in every object."""
+    cls = declaration.method.cls
+    init = unwrap(cls.__init__)[-1]  # type: ignore[misc]  # of the class itself
+    file = getattr(getattr(init, "__code__", None), "co_filename", "<")
+    if not isinstance(init, FunctionType) or file.startswith("<"):
+        return  # it is generated, from fields whose defaults are checked, or not in Python
+    defaults = read_defaults(init)
+    for param in declaration.params:
+        # Mostly the parameter has the attribute's name, and no default that counts. Decoding the
+        # constructor would take longer than all else.
+        likely = param.attribute.lstrip("_")
+        counting = [name for name, held in defaults.items() if held is not param.unset]
+        if not counting or (likely not in counting and likely in init.__code__.co_varnames):
+            continue
+        stored = _stored_parameter(init.__code__, param.attribute)
+        default = defaults.get(stored, param.unset) if stored is not None else param.unset
+        if default is MERGED or (
+            default is not param.unset and param.on_conflict in ("raise", "raise_if_different")
+        ):
+            msg = (
+                f"{cls.__qualname__}.__init__() stores its parameter {stored!r} as "
+                f"self.{param.attribute}, and the default {shorten(default)} counts as set in "
+                f"every object, so that each call that gives {param.name!r} is a conflict. Write "
+                f"{stored}={shorten(param.unset)}; for a value where neither is set, declare "
+                f"Param({param.name!r}, default={shorten(default)}), and for one that calls "
+                f"overrule, on_conflict='use_call'."
+            )
+            warnings.warn_explicit(
+                msg,
+                MergeWarning,
+                filename=init.__code__.co_filename,
+                lineno=init.__code__.co_firstlineno,
+                module=str(init.__module__),
+            )
+
+
+def _stored_parameter(code: CodeType, attribute: str) -> str | None:
+    """Return the parameter that a constructor stores, as it is, in an attribute of the object."""
+    if attribute not in code.co_names or not code.co_argcount:
+        return None
+    loaded: list[str] = []
+    for instruction in dis.get_instructions(code):
+        value = instruction.argval
+        if instruction.opname.startswith("LOAD_FAST"):
+            loaded += value if isinstance(value, tuple) else [value]
+        elif instruction.opname == "STORE_ATTR" and value == attribute:
+            # The value is loaded first, then the object: `self.flag = flag`.
+            if loaded[-1:] == [code.co_varnames[0]] and len(loaded) > 1:
+                return loaded[-2]
+        elif instruction.opname not in {"EXTENDED_ARG", "CACHE"}:
+            loaded = []
+    return None
 
 
 def _reading_lines(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:

@@ -76,37 +76,33 @@ class Method(NamedTuple):
 
 
 def find_method(cls: type, name: str) -> Method:
-    """Find the method `name` of a class, and the function that declares its parameters.
-
-    Raises:
-        MergeDefinitionError: there is none, it has no object to read an attribute of, or it has
-            no Python function.
-    """
-    label = f"{cls.__qualname__}.{name}()"
+    """Find the method `name` of a class, and the function that declares its parameters."""
     definer = find_definer(cls, name)
+    if definer is None and name.startswith("__"):
+        # In the namespace a private name is mangled.
+        name = f"_{cls.__name__.lstrip('_')}{name}"
+        definer = find_definer(cls, name)
+    label = f"{cls.__qualname__}.{name}()"
     if definer is None:
-        msg = (
+        raise MergeDefinitionError(
             f"{cls.__qualname__} has no method {name!r} to merge parameters in. "
             f"Define it, or name another one with @mergeable(..., method='forward')."
         )
-        raise MergeDefinitionError(msg)
     found = vars(definer)[name]
     for kind in (staticmethod, classmethod, property):
         if isinstance(found, kind):
-            msg = (
+            raise MergeDefinitionError(
                 f"{label} is a {kind.__name__}, and merging reads an attribute of the object that "
                 f"the method is called on. Make it a plain method with self, and put @mergeable "
                 f"on top of the class."
             )
-            raise MergeDefinitionError(msg)
     chain = unwrap(found)
     function, ownership = _whose(cls, definer, chain)
     if function is None:
-        msg = (
+        raise MergeDefinitionError(
             f"{label} is {shorten(found)}, a callable whose signature cannot be read. "
             f"Write the method with def, and declare the merged parameters in it."
         )
-        raise MergeDefinitionError(msg)
     parameters = read_parameters(function.__code__)
     code = function.__code__
     if code.co_argcount:
@@ -114,8 +110,9 @@ def find_method(cls: type, name: str) -> Method:
     elif parameters.var_positional is not None:
         receiver = f"{parameters.var_positional}[0]"
     else:
-        msg = f"{label} has no parameter for the object itself. Add self as the first one."
-        raise MergeDefinitionError(msg)
+        raise MergeDefinitionError(
+            f"{label} has no parameter for the object itself. Add self as the first one."
+        )
     return Method(cls, name, definer, found, chain, function, ownership, parameters, receiver)
 
 
@@ -207,6 +204,13 @@ def declarations(cls: type, method: str) -> tuple[tuple[MergedMethod, Param], ..
         return ()
     function = next((link for link in unwrap(vars(definer)[method]) if merged_names(link)), None)
     if function is None:
+        listed = getattr(vars(definer).get("__mergeable__"), "methods", ())
+        if method in [level.name for level in listed]:
+            raise MergeDefinitionError(
+                f"{definer.__qualname__}.{method}() was merged, and its function has lost the "
+                f"merge: a tool has compiled it anew from its source, or another one was put in "
+                f"its place. Run the module again, with its decorators."
+            )
         return ()
     # From the bases on, so that the declaration of the most derived class counts.
     found: dict[str, tuple[MergedMethod, Param]] = {}

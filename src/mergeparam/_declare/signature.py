@@ -89,12 +89,7 @@ def read_defaults(function: FunctionType) -> dict[str, object]:
 def change_defaults(
     function: FunctionType, values: Mapping[str, object]
 ) -> tuple[tuple[object, ...] | None, dict[str, object] | None]:
-    """Return `__defaults__` and `__kwdefaults__` with other values for some parameters.
-
-    Args:
-        function: the function, which stays as it is.
-        values: new defaults by name; names that the function does not have are left out.
-    """
+    """Return `__defaults__` and `__kwdefaults__` with other values for some parameters."""
     code = function.__code__
     positional = code.co_varnames[: code.co_argcount]
     keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
@@ -175,13 +170,8 @@ def without_parameters(
 ) -> inspect.Signature:
     """Return the signature that callers have when some parameters are gone.
 
-    Args:
-        signature: the signature.
-        gone: the names of the parameters that callers cannot give any more.
-        required: the names of those that callers have to give, whatever their default is.
-
-    Returns:
-        A signature whose parameters are each of a kind that callers can use.
+    Each parameter of it is of a kind that callers can use. Those in `required` have to be given,
+    whatever their default is.
     """
     # A positional-only parameter can be given only together with all that stand before it.
     kind = inspect.Parameter.POSITIONAL_ONLY

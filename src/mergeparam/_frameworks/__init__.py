@@ -46,6 +46,8 @@ def imports_changed() -> bool:
 
 def load_adapters() -> None:
     """Load the adapter of every framework that has been imported since the last time."""
+    if not imports_changed():
+        return
     # Loading an adapter imports modules itself, so this looks a second time then.
     while imports_changed():
         _Seen.modules = len(sys.modules)

@@ -35,17 +35,11 @@ def fresh_name(wish: str, taken: tuple[str, ...]) -> str:
 def compile_like(
     function: FunctionType, keyword: str, parameters: Parameters, body: str
 ) -> CodeType:
-    """Compile a function that can take the place of `function`'s code.
+    """Compile statements into code that can take the place of `function`'s.
 
     Every line of it is on the `def` line of `function`, so that a traceback shows the user's own
     line, and nothing is added to `linecache`. It has the same free variables, because a function
     cannot be given code that has others.
-
-    Args:
-        function: the function whose code may be replaced.
-        keyword: `def` or `async def`.
-        parameters: those of `function`.
-        body: statements, which may use the names of the parameters.
     """
     own = function.__code__
     free = ", ".join(own.co_freevars)

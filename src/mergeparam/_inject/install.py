@@ -12,6 +12,7 @@ from mergeparam._call.resolve import (
     make_conflict,
     make_missing,
     make_unset,
+    refuse_unnamed,
 )
 from mergeparam._declare.annotations import (
     copy_annotations,
@@ -22,6 +23,7 @@ from mergeparam._declare.methods import MERGED_NAMES, merged_methods_of, merged_
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
     MERGED_ATTRIBUTE,
+    UNNAMED_METHOD,
     PrivateNames,
     body_method,
     conflict_method,
@@ -44,14 +46,7 @@ _ABSENT: Any = object()
 
 
 class Plan(NamedTuple):
-    """What one declaration will change.
-
-    Attributes:
-        declaration: the method, and its parameters.
-        method: what the class will carry of it.
-        names: the names of what the merge reads.
-        code: the code with the merge.
-    """
+    """What one declaration will change: with which names and code, and what is carried."""
 
     declaration: Declaration
     method: MergedMethod
@@ -64,11 +59,7 @@ Change: TypeAlias = tuple[Any, str, object]
 
 
 def install(cls: type, plans: Sequence[Plan]) -> None:
-    """Make the methods of a class merge, and the class carry what the merge calls.
-
-    Raises:
-        MergeDefinitionError: the class refuses an attribute. Then nothing has changed.
-    """
+    """Make the methods of a class merge, and the class carry what that needs; all or nothing."""
     changes: list[Change] = []
     for plan in plans:
         method = plan.declaration.method
@@ -99,6 +90,7 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
     methods = (*[plan.method for plan in plans], *own)
     changes += [
         (cls, MERGED_ATTRIBUTE, MERGED),
+        (cls, UNNAMED_METHOD, refuse_unnamed),
         (cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
     ]
     _apply(cls, changes)
@@ -219,8 +211,7 @@ def _apply(cls: type, changes: Sequence[Change]) -> None:
                 setattr(holder, name, own)
         if not isinstance(error, TypeError | AttributeError):
             raise
-        msg = (
+        raise MergeDefinitionError(
             f"{cls.__qualname__} does not let its attribute {name!r} be set ({error}). "
             f"Put @mergeable on a subclass of it."
-        )
-        raise MergeDefinitionError(msg) from error
+        ) from error

@@ -24,15 +24,17 @@ PRIVATE_METHODS = (MISSING_METHOD, "_mergeparam_conflict_", "_mergeparam_unset_"
 MERGED_ATTRIBUTE = "_mergeparam_merged"
 """The private attribute that holds `MERGED`, the default that the author has written."""
 
+UNNAMED_METHOD = "_mergeparam_unnamed"
+"""The private method that refuses a call in which a parameter is left at `MERGED`."""
+
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
 
 
 class PrivateNames(NamedTuple):
     """The names of what the merge reads besides the method's own parameters.
 
-    Attributes:
-        suffix: what stands behind the names of the class's private methods.
-        unset_globals: for each parameter whose `unset` object is read as a global, its name.
+    The names of the class's private methods end in `suffix`. `unset_globals` has, by parameter,
+    the globals that hold `unset` objects.
     """
 
     suffix: str
@@ -68,12 +70,7 @@ def literal_of(unset: object) -> str | None:
 
 
 def choose_suffix(declaration: Declaration, taken: set[str]) -> str:
-    """Return a suffix for the private names that neither a base nor `taken` has under it.
-
-    Args:
-        declaration: the declaration.
-        taken: the private names of the class's other declarations; those chosen join them.
-    """
+    """Return a suffix for private names that neither a base nor `taken` has; add to `taken`."""
     wanted = [body_method(declaration.method.name)]
     for name in declaration.names:
         wanted += [prefix + name for prefix in PRIVATE_METHODS]
@@ -92,19 +89,21 @@ def merge_source(
     names: PrivateNames,
     *,
     identity: object = IDENTITY,
-    may_receive_merged: frozenset[str] = frozenset(),
+    may_receive_merged: tuple[str, ...] = (),
+    unnamed: tuple[str, ...] = (),
 ) -> str:
     """Return the merge of `params` as the statements that a careful author would write.
 
-    Args:
-        receiver: the source of the expression that is the object.
-        params: the parameters, in the order of the signature.
-        names: the names of what the merge reads.
-        identity: the declaration's identity, or what stands for it.
-        may_receive_merged: the parameters that may arrive as `MERGED`, because a wrapper has read
-            that default before it was replaced, and hands it on.
+    A parameter `may_receive_merged` because a wrapper has read that default before it was
+    replaced, and hands it on. One that is `unnamed` is left at `MERGED`; a decorator further up
+    may merge it, and that merge comes before this one.
     """
     lines: list[str] = []
+    for name in unnamed:
+        lines += [
+            f"if {name} is {receiver}.{MERGED_ATTRIBUTE}:",
+            f"    {receiver}.{UNNAMED_METHOD}({name!r})",
+        ]
     for param in params:
         name, attribute = param.name, f"{receiver}.{param.attribute}"
         unset = literal_of(param.unset) or names.unset_globals.get(name)

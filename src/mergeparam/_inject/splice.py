@@ -83,21 +83,17 @@ class Merge(NamedTuple):
 def splice_merge(
     declaration: Declaration, names: PrivateNames, identity: int
 ) -> tuple[CodeType, int]:
-    """Return the code of a declared method with its merge, and the merge's size in bytes.
-
-    Raises:
-        SpliceError: the code is not what the splicer knows, or must not change.
-    """
-    method, params = declaration
+    """Return the code of a declared method with its merge, and the merge's size in bytes."""
+    method, params = declaration.method, declaration.params
     if method.ownership == "opaque":
-        msg = "its function is inside of something that must not change"
-        raise SpliceError(msg)
+        raise SpliceError("its function is inside of something that must not change")
     # Written without what is special to this class, so that methods that look the same share it.
     source = merge_source(
         method.receiver,
         params,
         names._replace(suffix=""),
         may_receive_merged=declaration.may_receive_merged,
+        unnamed=declaration.unnamed,
     )
     code = method.function.__code__
     cells = tuple([name for name in method.parameters.all if name in code.co_cellvars])
@@ -108,17 +104,7 @@ def splice_merge(
 def splice(
     code: CodeType, merge: Merge, *, suffix: str = "", identity: object = IDENTITY
 ) -> tuple[CodeType, int]:
-    """Return `code` with a merge before its body, and the merge's size in bytes.
-
-    Args:
-        code: the code of the method.
-        merge: what `extract_merge` has returned for the method.
-        suffix: what stands behind the names of private methods.
-        identity: what the merge hands to them.
-
-    Raises:
-        SpliceError: the code does not begin as compiled functions do.
-    """
+    """Return `code` with a merge before its body, and the merge's size in bytes."""
     names, consts, instructions = list(code.co_names), list(code.co_consts), []
     for op, arg in merge.instructions:
         operand = arg
@@ -167,20 +153,16 @@ def _body_offset(raw: bytes, name: str) -> int:
             return offset + 2 + 2 * _CACHES[_RESUME]
         if raw[offset] not in _PREFIX and raw[offset] != _EXTENDED_ARG:
             break
-    msg = f"{name} does not begin as compiled functions do"
-    raise SpliceError(msg)
+    raise SpliceError(f"{name} does not begin as compiled functions do")
 
 
 @functools.lru_cache(maxsize=256)
 def extract_merge(source: str, signature: str, cells: tuple[str, ...]) -> Merge:
     """Compile a merge, and cut its instructions out; once for all methods that look the same.
 
-    Args:
-        source: the merge, as statements.
-        signature: the parameters of the method as its `def` line has them. With the same
-            parameters they stand in the same slots, because parameters come first.
-        cells: the parameters that are in cells in the method, and have to be in the template:
-            other instructions load those.
+    With the same parameters, given as the `def` line has them, they stand in the same slots,
+    because parameters come first. Those in `cells` have to be in cells here too: other
+    instructions load those.
     """
     body = "".join([f"    {line}\n" for line in source.splitlines()])
     # A global that is loaded behind the merge marks its end. No parameter has this name.
@@ -219,8 +201,7 @@ def extract_merge(source: str, signature: str, cells: tuple[str, ...]) -> Merge:
         if op in _JUMPS:
             target = begins[index + 1] + 2 * arg
             if target not in begins or "BACKWARD" in opcode.opname[op]:
-                msg = f"{opcode.opname[op]} leads out of the merge"
-                raise SpliceError(msg)
+                raise SpliceError(f"{opcode.opname[op]} leads out of the merge")
             operand = begins.index(target)
         instructions.append((op, operand))
     return Merge(tuple(instructions), code.co_names, code.co_consts, code.co_stacksize)
@@ -294,8 +275,7 @@ def _shift_lines(table: bytes, at: int, size: int) -> bytes:
     position = covered = 0
     while covered < at:
         if position == len(table):
-            msg = "the line table ends before the body begins"
-            raise SpliceError(msg)
+            raise SpliceError("the line table ends before the body begins")
         end = position + 1
         while end < len(table) and not table[end] & _FIRST:
             end += 1
@@ -350,11 +330,7 @@ def can_splice() -> bool:
 
 
 def choose_injection(inject: str) -> Injection:
-    """Return the injection that `inject=` asks for, else what `MERGEPARAM_INJECT` says.
-
-    Raises:
-        MergeDefinitionError: there is no such injection.
-    """
+    """Return the injection that `inject=` asks for, else what `MERGEPARAM_INJECT` says."""
     asked = inject if inject != "auto" else os.environ.get(_VARIABLE, "auto")
     match asked:
         case "auto":
@@ -362,8 +338,7 @@ def choose_injection(inject: str) -> Injection:
         case "inline" | "wrap":
             return asked
         case _:
-            msg = (
+            raise MergeDefinitionError(
                 f"inject={shorten(asked)} names no injection. Write 'auto', 'inline' or 'wrap' "
                 f"(as @mergeable(..., inject=) or in the environment variable {_VARIABLE})."
             )
-            raise MergeDefinitionError(msg)

@@ -45,18 +45,8 @@ except StopAsyncIteration:
 def wrap(
     declaration: Declaration, names: PrivateNames, identity: int, *, provides: bool
 ) -> CodeType:
-    """Return code that merges and then calls the body of a declared method.
-
-    Args:
-        declaration: the method and its parameters.
-        names: the names of what the merge reads.
-        identity: the declaration's identity.
-        provides: whether the body runs in a scope of the merged values.
-
-    Raises:
-        MergeDefinitionError: the body provides and yields.
-    """
-    method, params = declaration
+    """Return code that merges and then calls the body, in a scope of the merged values or not."""
+    method, params = declaration.method, declaration.params
     receiver, parameters = method.receiver, method.parameters
     own_flags = method.function.__code__.co_flags
     # A generator function that `types.coroutine` has marked is a coroutine to callers.
@@ -64,18 +54,18 @@ def wrap(
     yields = own_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
     if provides and yields and not is_marked:
         values = ", ".join([f"{name}={name}" for name in declaration.names])
-        msg = (
+        raise MergeDefinitionError(
             f"{method.label} is a generator, and with provide=True its scope would stay open for "
-            f"whoever takes its values. Leave provide=True out, and write `with provide({values}):` "
-            f"around the part of the body that does not yield."
+            f"whoever takes its values. Leave provide=True out, and write "
+            f"`with provide({values}):` around the part of the body that does not yield."
         )
-        raise MergeDefinitionError(msg)
     merge = merge_source(
         receiver,
         params,
         names,
         identity=identity,
         may_receive_merged=declaration.may_receive_merged,
+        unnamed=declaration.unnamed,
     )
     # The body is bound to the object, as it was in the class's namespace.
     arguments = arguments_source(parameters)
