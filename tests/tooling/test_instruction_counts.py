@@ -18,9 +18,12 @@ from mergeparam import MERGED, Param, mergeable
 from mergeparam._inject.splice import can_splice
 from mergeparam._spec import POLICIES
 
-pytestmark = pytest.mark.skipif(
-    not can_splice(), reason="this interpreter's bytecode is not one that is tested"
-)
+pytestmark = [
+    pytest.mark.slow,  # and counted on one Python only
+    pytest.mark.skipif(
+        not can_splice(), reason="this interpreter's bytecode is not one that is tested"
+    ),
+]
 
 COUNTS = (1, 2, 8)
 BODY = "        x = x\n" * 5
