@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import unicodedata
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import attrs
 
@@ -128,6 +128,17 @@ def _is_path(path: object) -> bool:
     )
 
 
+class PrivateNames(NamedTuple):
+    """The names of what the merge reads besides the method's own parameters.
+
+    The names of the class's private methods end in `suffix`. `unset_globals` has, by parameter,
+    the globals that hold `unset` objects.
+    """
+
+    suffix: str
+    unset_globals: dict[str, str]
+
+
 @attrs.frozen
 class MergedMethod:
     """One method as one `@mergeable` merges it, with its parameters in signature order."""
@@ -139,13 +150,11 @@ class MergedMethod:
     size: int
     """How many bytes of instructions the merge has in the method's code."""
 
-    identity: int
+    identity: int = attrs.field(eq=False)
     """A number that no other declaration has. The merge hands it to the private methods that it
     calls, because two classes that are merged under the same names may meet in one subclass."""
 
-    suffix: str
-    """What stands behind the names of those private methods, where a base has taken the names."""
-
+    names: PrivateNames = attrs.field(eq=False, repr=False)
     original: OriginalSignature = attrs.field(eq=False, repr=False)
     provides: bool = False
     """Whether the merged values are provided to the calls in the body."""

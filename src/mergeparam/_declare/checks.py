@@ -66,8 +66,8 @@ def declare(  # noqa: C901 - one check after the other
         if not any([method.function is other.method.function for other in found]):
             found.append(_declare_in(method, wanted))
     for param in wanted:
-        for item in found:
-            if _mangled(item.method, param.name) in item.names:
+        for declaration in found:
+            if _mangled(declaration.method, param.name) in declaration.names:
                 break
         else:
             methods = ", ".join([declaration.method.name for declaration in found])

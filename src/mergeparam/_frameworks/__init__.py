@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import ClassVar
 
 from mergeparam._frameworks.adapter import UNKNOWN_KEY as UNKNOWN_KEY
-from mergeparam._frameworks.adapter import Adapter as Adapter
+from mergeparam._frameworks.adapter import Adapter as Adapter  # noqa: TC001 - exported
 from mergeparam.errors import MergeWarning, shorten
 
 _MODULES = {

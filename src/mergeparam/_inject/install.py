@@ -24,7 +24,6 @@ from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
     MERGED_ATTRIBUTE,
     UNNAMED_METHOD,
-    PrivateNames,
     body_method,
     conflict_method,
     is_read_through_class,
@@ -50,7 +49,6 @@ class Plan(NamedTuple):
 
     declaration: Declaration
     method: MergedMethod
-    names: PrivateNames
     code: CodeType
 
 
@@ -138,7 +136,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     cls: type, plan: Plan
 ) -> dict[str, object]:
     """Return the private methods of a declaration, under their names."""
-    method, suffix = plan.method, plan.names.suffix
+    method, suffix = plan.method, plan.method.names.suffix
     own = plan.declaration.method
     made: dict[str, Any] = {}
     for param in method.params:
@@ -147,7 +145,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
         if param.on_conflict in ("raise", "raise_if_different"):
             name = conflict_method(param.name) + suffix
             made[name] = make_conflict(method, param, name)
-        if is_read_through_class(param, plan.names):
+        if is_read_through_class(param, method.names):
             name = unset_method(param.name) + suffix
             made[name] = make_unset(method, param, name)
     if method.injection == "wrap":
@@ -171,7 +169,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     for level in merged_methods_of(cls):
         if level.name == method.name:
             for param in level.params:
-                name = conflict_method(param.name) + level.suffix
+                name = conflict_method(param.name) + level.names.suffix
                 again = any([param.name == other.name for other in method.params])
                 if again and param.on_conflict in ("raise", "raise_if_different"):
                     made[name] = make_conflict(level, param, name, forwarded=True)

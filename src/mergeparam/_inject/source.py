@@ -6,14 +6,14 @@ generated wrapper begins with it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
 
 if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
-    from mergeparam._spec import Param
+    from mergeparam._spec import Param, PrivateNames
 
 IDENTITY = "<identity>"
 """Stands for a declaration's identity in the source that is compiled once for many methods."""
@@ -28,17 +28,6 @@ UNNAMED_METHOD = "_mergeparam_unnamed"
 """The private method that refuses a call in which a parameter is left at `MERGED`."""
 
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
-
-
-class PrivateNames(NamedTuple):
-    """The names of what the merge reads besides the method's own parameters.
-
-    The names of the class's private methods end in `suffix`. `unset_globals` has, by parameter,
-    the globals that hold `unset` objects.
-    """
-
-    suffix: str
-    unset_globals: dict[str, str]
 
 
 def missing_method(name: str) -> str:

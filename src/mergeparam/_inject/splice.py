@@ -23,12 +23,11 @@ from mergeparam._compat import has_known_bytecode
 from mergeparam._inject.source import (
     IDENTITY,
     PRIVATE_METHODS,
-    PrivateNames,
     conflict_method,
     merge_source,
     missing_method,
 )
-from mergeparam._spec import Param
+from mergeparam._spec import Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
