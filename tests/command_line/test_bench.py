@@ -112,7 +112,7 @@ class Final(Flag):
 
 @mergeable("flag")
 class Always:
-    def __init__(self, flag=True): self.flag = flag
+    def __init__(self, flag=True): self.flag = bool(flag)
     def __call__(self, flag=MERGED): return flag
 
 @mergeable("flag")
