@@ -137,14 +137,14 @@ def test_bytecode(layers, capsys):
     assert "> marks the" in head
     assert "RESUME" in lines[0]
     assert lines[1 : len(marked) + 1] == marked
-    assert any("_mergeparam_neither" in line for line in marked)
-    assert not any("_mergeparam_neither" in line for line in lines[len(marked) + 1 :])
+    assert any("_mergeparam_missing" in line for line in marked)
+    assert not any("_mergeparam_missing" in line for line in lines[len(marked) + 1 :])
     assert lines[-1].rstrip().endswith("RETURN_VALUE")
 
     _, out, _ = run(capsys, "layers:Outer.Inner", "--bytecode")
 
     assert "the merge is in a wrapper, whose code this is" in out
-    assert "_mergeparam_neither" in out
+    assert "_mergeparam_missing" in out
 
 
 @pytest.mark.parametrize(

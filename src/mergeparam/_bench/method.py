@@ -14,7 +14,7 @@ from mergeparam._bench import Refusal
 from mergeparam._declare.methods import declarations, find_method, merged_methods_of
 from mergeparam._declare.signature import change_defaults
 from mergeparam._inject.install import copy_function
-from mergeparam._inject.source import merge_source
+from mergeparam._inject.source import body_method, merge_source
 from mergeparam._inject.splice import entry_point
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ def check_source(subject: Subject) -> None:
     else:
         # Without the merge, the code has to be what the source makes.
         plain, merge = _compiled(subject, ""), subject.spliced
+        for level in subject.levels:
+            if level.injection == "wrap":
+                # A private method knows the body.
+                held = getattr(subject.cls, body_method(level.name) + level.names.suffix)
+                code, merge = held.__wrapped__.__code__, range(0)
         without = code.co_code[: merge.start] + code.co_code[merge.stop :]
         names = code.co_names[: len(plain.co_names)]
         if (plain.co_code, plain.co_names) != (without, names):

@@ -169,6 +169,7 @@ def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noq
             return find_namesake(self, name, asked)(self, asked)
         return body if bind is None else bind(body, self, type(self))
 
+    bound_body.__wrapped__ = body  # type: ignore[attr-defined]  # for tools that look for it
     return bound_body
 
 
