@@ -248,12 +248,15 @@ def _check_constructor(cls: type, param: Param) -> None:
     """Refuse a constructor default that would count as set in every object."""
     attribute = param.attribute
     defaults = {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
-    for field in getattr(cls, "__dataclass_fields__", {}).values():
-        if field.name not in defaults:
-            defaults[field.name] = field.default
+    fields = getattr(cls, "__dataclass_fields__", {})
+    if attribute in fields:
+        import dataclasses  # noqa: PLC0415 - the class has it imported already
+
+        held = fields[attribute].default
+        defaults[attribute] = attrs.NOTHING if held is dataclasses.MISSING else held
     default = defaults.get(attribute, attrs.NOTHING)
-    # A factory decides for itself. Without a default, dataclasses have their own object.
-    if default is attrs.NOTHING or type(default).__name__ in ("_MISSING_TYPE", "Factory"):
+    # A factory decides for itself.
+    if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
         return
     if default is MERGED:
         raise MergeDefinitionError(

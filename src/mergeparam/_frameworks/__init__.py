@@ -110,4 +110,4 @@ def is_tracing() -> bool:
 
 def checks_types(function: object) -> bool:
     """Whether a function is a wrapper that checks types, and so should see merged values."""
-    return any(adapter.checks_types(function) for adapter in adapters)
+    return any([adapter.checks_types(function) for adapter in adapters])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -19,16 +20,20 @@ from mergeparam._declare.annotations import (
     optional_annotations,
     optional_signature,
 )
-from mergeparam._declare.methods import MERGED_NAMES, merged_methods_of, merged_names
+from mergeparam._declare.methods import (
+    MERGED_NAMES,
+    MISSING_METHOD,
+    merged_methods_of,
+    merged_names,
+)
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
+    CONFLICT_METHOD,
     MERGED_ATTRIBUTE,
     UNNAMED_METHOD,
+    UNSET_METHOD,
     body_method,
-    conflict_method,
     is_read_through_class,
-    missing_method,
-    unset_method,
 )
 from mergeparam._inject.wrapper import EXIT_CLASSES, EXITS, PROVIDE, RUN_IN_STEPS
 from mergeparam._sentinels import MERGED
@@ -140,13 +145,13 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     own = plan.declaration.method
     made: dict[str, Any] = {}
     for param in method.params:
-        name = missing_method(param.name) + suffix
+        name = MISSING_METHOD + param.name + suffix
         made[name] = make_missing(method, param, name)
         if param.on_conflict in ("raise", "raise_if_different"):
-            name = conflict_method(param.name) + suffix
+            name = CONFLICT_METHOD + param.name + suffix
             made[name] = make_conflict(method, param, name)
         if is_read_through_class(param, method.names):
-            name = unset_method(param.name) + suffix
+            name = UNSET_METHOD + param.name + suffix
             made[name] = make_unset(method, param, name)
     if method.injection == "wrap":
         name = body_method(method.name) + suffix
@@ -169,7 +174,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     for level in merged_methods_of(cls):
         if level.name == method.name:
             for param in level.params:
-                name = conflict_method(param.name) + level.names.suffix
+                name = CONFLICT_METHOD + param.name + level.names.suffix
                 again = any([param.name == other.name for other in method.params])
                 if again and param.on_conflict in ("raise", "raise_if_different"):
                     made[name] = make_conflict(level, param, name, forwarded=True)
@@ -205,10 +210,9 @@ def _apply(cls: type, changes: Sequence[Change]) -> None:
             done.append((holder, name, own))
     except BaseException as error:
         for holder, changed, own in reversed(done):
-            if own is _ABSENT:
-                delattr(holder, changed)
-            else:
-                setattr(holder, changed, own)
+            # A class may refuse this too; all else is taken back.
+            with contextlib.suppress(Exception):
+                delattr(holder, changed) if own is _ABSENT else setattr(holder, changed, own)
         if not isinstance(error, TypeError | AttributeError):
             raise
         raise MergeDefinitionError(
