@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from mergeparam import _provide
+from mergeparam._call import provide as scopes
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -12,4 +12,4 @@ def _no_scope_is_left():
     """Let no file leave a scope of provided values behind it, which others would meet."""
     yield
     gc.collect()
-    assert not _provide.Scope.living
+    assert not scopes.living.scopes
