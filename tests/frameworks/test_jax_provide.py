@@ -22,14 +22,13 @@ from mergeparam import (
     MergeError,
     MissingParamError,
     Param,
-    _frameworks,
     mergeable,
     provide,
     unset_params,
 )
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
-JaxWithoutKeys = pytest.importorskip("mergeparam._frameworks._jax_scope").JaxWithoutKeys
+JaxWithoutKeys = pytest.importorskip("mergeparam._frameworks.jax").JaxWithoutKeys
 jnp, lax = jax.numpy, jax.lax
 
 
@@ -482,30 +481,6 @@ def test_with_around_a_yield():
     assert 30.0 == call(3.0)
 
 
-def test_providing_generator():
-    """The steps of a generator have their key, and its consumer has its own."""
-    call = jax.jit(Tenfold())
-
-    @mergeable("gain", provide=True)
-    class Layer:
-        gain = None
-
-        def __call__(self, *, gain=MERGED):
-            yield call(3.0)
-            with provide(gain=-1.0):
-                yield call(3.0)
-                yield call(3.0)
-            yield call(3.0)
-
-    two, five = Layer()(gain=2.0), Layer()(gain=5.0)
-
-    for expected in (2.0, -1.0, -1.0, 2.0):
-        assert 3.0 * expected == next(two)
-        assert 30.0 == call(3.0)
-        assert 3.0 * (expected if expected < 0 else 5.0) == next(five)
-        assert 30.0 == call(3.0)
-
-
 # asyncio: the thread's key, and the contexts of tasks.
 
 
@@ -919,9 +894,10 @@ def test_jax_without_user_contexts(monkeypatch):
     """Under a JAX whose keys cannot be added to, no scope opens, and none is read in a trace."""
     call = jax.jit(Tenfold())
     scope = provide(gain=2.0)
-    monkeypatch.setattr(_frameworks, "followers", [])
+    followers = []
+    monkeypatch.setattr("mergeparam._call.provide.scope_followers", followers)
     scope.__enter__()
-    _frameworks.followers.append(JaxWithoutKeys())
+    followers.append(JaxWithoutKeys())
 
     assert 6.0 == Tenfold()(3.0)
     with pytest.raises(MergeError, match=r"provide\(gain=2.0\) needs jax.make_user_context"):
