@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation; it needs no network."""
+"""Configure Sphinx; a build needs no network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "mergeparam"
 author = "the mergeparam authors"
-copyright = author  # noqa: A001 - named by Sphinx
+copyright = author  # noqa: A001 - Sphinx chose the name
 version = release = metadata.version("mergeparam")
 
 extensions = [
@@ -31,10 +31,10 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
-# Other projects' pages are not looked up, because a build needs no network.
+# Pages of other projects are not looked up, so that a build needs no network.
 nitpick_ignore_regex = [
     ("py:.*", r"(inspect|functools|collections|typing|types|enum)\..*"),
-    ("py:class", r"(mergeparam\._\w+\.)?(\w|Unset)"),  # type variables, and what a list holds
+    ("py:class", r"(mergeparam\.[\w.]+\.)?(\w|Unset)"),  # type variables, items of lists
 ]
 
 html_theme = "furo"

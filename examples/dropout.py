@@ -1,7 +1,7 @@
-"""Dropout and BatchNorm in NumPy, in a small residual model that learns to read digits.
+"""Dropout and BatchNorm in NumPy, in a small residual network that learns to read digits.
 
-One model, both ways to say whether it is training: `Dropout` is made from a template, which
-says it to the constructor; `BatchNorm` is made once, and told in every call. Run it:
+The model uses both patterns: `Dropout` is made from a template that gives the flag to the
+constructor; `BatchNorm` is made once and gets the flag in every call. Run it:
 
     python examples/dropout.py
 """
@@ -24,7 +24,7 @@ from mergeparam import MERGED, MergeError, mergeable
 Array: TypeAlias = npt.NDArray[np.float64]
 Labels: TypeAlias = npt.NDArray[np.int64]
 Pull: TypeAlias = Callable[[Array], Array]
-"""The way back through a layer: the gradient of its output in, that of its input out."""
+"""The backward pass of a layer: takes the gradient of its output, returns that of its input."""
 
 TRAINING_IMAGES, EPOCHS, BATCH, STEP = 1400, 10, 50, 0.2
 
@@ -32,14 +32,14 @@ TRAINING_IMAGES, EPOCHS, BATCH, STEP = 1400, 10, 50, 0.2
 @mergeable("deterministic")
 @attrs.frozen
 class Dropout:
-    """Drop some of the inputs while training, so that the model does not rely on any one."""
+    """Drop some of the inputs while training, so that the model relies on no single one."""
 
     rate: float
     rng: np.random.Generator
     deterministic: bool | None = None
 
     def __call__(self, x: Array, *, deterministic: bool = MERGED) -> tuple[Array, Pull]:
-        """Return the output and the way back."""
+        """Return the output and the backward pass."""
         if deterministic:  # a bool, never None: merged from the constructor and the call
             return x, lambda grad: grad
         keep = (self.rng.random(x.shape) >= self.rate) / (1 - self.rate)
@@ -48,7 +48,7 @@ class Dropout:
 
 @attrs.define(eq=False)
 class Weight:
-    """An array that is learned."""
+    """An array that training changes."""
 
     value: Array
     grad: Array = attrs.field(init=False)
@@ -66,7 +66,7 @@ class BatchNorm:
     use_running_average: bool | None = None
 
     def __call__(self, x: Array, *, use_running_average: bool = MERGED) -> tuple[Array, Pull]:
-        """Return the output and the way back."""
+        """Return the output and the backward pass."""
         mean, var = self.mean, self.var
         if not use_running_average:
             mean, var = x.mean(axis=0), x.var(axis=0)
@@ -86,7 +86,7 @@ class BatchNorm:
 
 
 def dense(x: Array, kernel: Weight) -> tuple[Array, Pull]:
-    """Multiply by a matrix: return the output and the way back."""
+    """Multiply by a matrix; return the output and the backward pass."""
 
     def pull(grad: Array) -> Array:
         kernel.grad = x.T @ grad
@@ -97,13 +97,13 @@ def dense(x: Array, kernel: Weight) -> tuple[Array, Pull]:
 
 @attrs.frozen
 class ResidualBlock:
-    """Add a hidden layer to its input. Whether it is training, only the template knows."""
+    """Add a hidden layer to the input. Only the template knows whether the model is training."""
 
     kernel: Weight
     dropout: Callable[[], Dropout]
 
     def __call__(self, x: Array) -> tuple[Array, Pull]:
-        """Return the output and the way back."""
+        """Return the output and the backward pass."""
         hidden, pull_dense = dense(x, self.kernel)
         dropped, pull_dropout = self.dropout()(np.maximum(hidden, 0))
         return x + dropped, lambda grad: grad + pull_dense(pull_dropout(grad) * (hidden > 0))
@@ -111,7 +111,7 @@ class ResidualBlock:
 
 @attrs.frozen
 class Model:
-    """Both patterns: a dropout template for the blocks, and a norm that is told at call time."""
+    """Both patterns: a template for the dropouts, and a norm that gets its flag in the call."""
 
     rng: np.random.Generator
     drop_rate: float
@@ -120,7 +120,7 @@ class Model:
     head: Weight
 
     def __call__(self, x: Array, *, train: bool) -> tuple[Array, Pull]:
-        """Return ten scores for every image, and the way back."""
+        """Return ten scores for every image, and the backward pass."""
         dropout = partial(Dropout, self.drop_rate, self.rng, deterministic=not train)
         x, pull_norm = self.norm(x, use_running_average=not train)
         pulls = [pull_norm]
@@ -137,19 +137,19 @@ class Model:
         return scores, pull
 
     def weights(self) -> list[Weight]:
-        """Return all that is learned."""
+        """Return everything that training changes."""
         return [self.norm.scale, self.norm.bias, *self.hidden, self.head]
 
 
 def make_model(rng: np.random.Generator, pixels: int = 64, digits: int = 10) -> Model:
-    """Return a model that has learned nothing yet."""
+    """Return an untrained model."""
     norm = BatchNorm(Weight(np.ones(pixels)), Weight(np.zeros(pixels)))
     hidden = tuple(Weight(rng.normal(0, 0.1, (pixels, pixels))) for _ in range(2))
     return Model(rng, 0.1, norm, hidden, Weight(rng.normal(0, 0.1, (pixels, digits))))
 
 
 def learn(model: Model, images: Array, labels: Labels) -> None:
-    """Go a step down the gradient of the cross-entropy, for every batch of every epoch."""
+    """Run gradient descent on the cross-entropy, one step for each batch."""
     for _ in range(EPOCHS):
         for batch in np.split(model.rng.permutation(len(images)), len(images) // BATCH):
             scores, pull = model(images[batch], train=True)
@@ -161,13 +161,13 @@ def learn(model: Model, images: Array, labels: Labels) -> None:
 
 
 def accuracy(model: Model, images: Array, labels: Labels) -> float:
-    """Return the share of the images that the model reads right."""
+    """Return the fraction of images that the model classifies correctly."""
     scores, _ = model(images, train=False)
     return float((scores.argmax(axis=1) == labels).mean())
 
 
 def show_error(source: str, call: Callable[[], object]) -> None:
-    """Print a call as in a session, and the error that it raises."""
+    """Print a call as in a Python session, and the error that it raises."""
     try:
         call()
     except MergeError as error:
@@ -175,22 +175,22 @@ def show_error(source: str, call: Callable[[], object]) -> None:
 
 
 def main() -> None:
-    """Train, evaluate, and show what the decorator has done."""
+    """Train, evaluate, and show the merged signatures and the errors."""
     rng = np.random.default_rng(0)
     images, labels = load_digits(return_X_y=True)
     images = images / 16
     train, test = np.split(rng.permutation(len(images)), [TRAINING_IMAGES])
     model = make_model(rng)
     learn(model, images[train], labels[train])
-    print(f"A residual model has read {len(train)} digits, {EPOCHS} times each:\n")
+    print(f"A residual network, trained on {len(train)} digits for {EPOCHS} epochs:\n")
     print(f"train accuracy: {accuracy(model, images[train], labels[train]):.3f}")
     print(f"test accuracy:  {accuracy(model, images[test], labels[test]):.3f}")
 
-    print("\nWhat @mergeable made of the signatures:\n")
+    print("\nThe merged signatures:\n")
     for layer in Dropout, BatchNorm:
         print(f"{layer.__name__}.__call__{inspect.signature(layer.__call__)}")
 
-    print("\nSet in neither place, or in both, it is an error:\n")
+    print("\nSetting the flag in neither place, or in both, is an error:\n")
     x = images[:1]
     unset, fixed = Dropout(0.1, rng), Dropout(0.1, rng, deterministic=True)
     show_error("Dropout(0.1, rng)(x)", lambda: unset(x))

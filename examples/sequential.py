@@ -1,6 +1,6 @@
-"""A container of ten lines that calls every layer with just the flags that it needs.
+"""A container of ten lines that gives each layer exactly the flags that it needs.
 
-The layers are those of the first example, and some know their flag from the constructor. Run it:
+The layers come from `dropout.py`. One of them has its flag from the constructor. Run it:
 
     python examples/sequential.py
 """
@@ -18,16 +18,16 @@ from mergeparam import MissingParamError, find_unset, merged_signature, route
 
 @attrs.frozen
 class Relu:
-    """A layer that merges nothing, and so is given no flag."""
+    """A layer that merges nothing, and so gets no flag."""
 
     def __call__(self, x: Array) -> tuple[Array, object]:
-        """Return the positive part, and no way back."""
+        """Return the positive part, and no backward pass."""
         return np.maximum(x, 0), None
 
 
 @attrs.frozen
 class Sequential:
-    """Call one layer after the other; whoever calls it names every flag once."""
+    """Call one layer after the other; the caller names each flag once."""
 
     layers: list[Any]
 
@@ -39,27 +39,27 @@ class Sequential:
 
 
 def make_model(rng: np.random.Generator, features: int = 8) -> Sequential:
-    """Return a model in which one dropout is switched off for good."""
+    """Return a model in which one dropout is permanently off."""
     norm = BatchNorm(Weight(np.ones(features)), Weight(np.zeros(features)))
     return Sequential([norm, Relu(), Dropout(0.5, rng), Dropout(0.5, rng, deterministic=True)])
 
 
 def main() -> None:
-    """Call the model in both modes, and show what its layers still need."""
+    """Call the model in both modes, and show the flags that its layers still need."""
     rng = np.random.default_rng(0)
     model, x = make_model(rng), rng.normal(size=(4, 8))
 
-    print("What each layer accepts now:\n")
+    print("The arguments that each layer accepts now:\n")
     for layer in model.layers:
         print(f"  {type(layer).__name__:<10}{merged_signature(layer)}")
 
-    print("\nWhat must still be given, and where:\n")
+    print("\nThe flags that are still missing, and where:\n")
     for path, _, names in find_unset(model):
         print(f"  model{path}: {', '.join(names)}")
 
     training = model(x, deterministic=False, use_running_average=False)
     evaluating = model(x, deterministic=True, use_running_average=True)
-    print("\nEvery layer gets its own flags, from one call:\n")
+    print("\nOne call gives every layer its own flags:\n")
     print(f"  training:   {np.mean(training == 0):.0%} of the outputs are zero")
     print(f"  evaluating: {np.mean(evaluating == 0):.0%} of the outputs are zero")
 

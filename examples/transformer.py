@@ -1,8 +1,8 @@
-"""A transformer encoder, and three ways for its flag to reach every dropout.
+"""A transformer encoder, and three ways for a flag to reach every dropout in it.
 
-By hand, through every layer; with `provide` around the call; with `provide=True` on the encoder.
-The layers that need the flag are the same in all three, and so are the numbers. The arrays are
-those of JAX where it is installed, and those of NumPy otherwise. Run it:
+The flag is passed by hand through every layer, with `provide` around the call, or with
+`provide=True` on the encoder. All three use the same dropouts and give the same numbers. The
+script uses JAX if it is installed, and NumPy otherwise. Run it:
 
     python examples/transformer.py [--layers 12]
 """
@@ -30,7 +30,7 @@ WITH_JAX = jax is not None
 
 Array: TypeAlias = Any
 Key: TypeAlias = Any
-"""What random numbers are drawn from; the same key gives the same numbers."""
+"""The seed of random numbers; the same key gives the same numbers."""
 
 TOKENS, PIXELS, WIDTH, HEADS = 8, 8, 32, 4
 DROP_RATE = 0.1
@@ -39,12 +39,12 @@ FLAG = "deterministic"
 
 
 def make_key(seed: int) -> Key:
-    """Return the key that all others come from."""
+    """Return the key from which all others are derived."""
     return jax.random.key(seed) if WITH_JAX else np.random.SeedSequence(seed)
 
 
 def fold_in(key: Key, number: int) -> Key:
-    """Return another key, one for each number."""
+    """Derive a key, a different one for each number."""
     if WITH_JAX:
         return jax.random.fold_in(key, number)
     return np.random.SeedSequence(key.entropy, spawn_key=(*key.spawn_key, number))
@@ -61,13 +61,13 @@ def uniform(key: Key, shape: tuple[int, ...]) -> Array:
 @mergeable("deterministic")
 @attrs.frozen
 class Dropout:
-    """Drop some of the numbers."""
+    """Set some of the numbers to zero."""
 
     rate: float
     deterministic: bool | None = None
 
     def __call__(self, x: Array, key: Key, *, deterministic: bool = MERGED) -> Array:
-        """Return what is left, scaled up."""
+        """Return the rest, scaled up."""
         if deterministic:
             return x
         return x * (uniform(key, x.shape) >= self.rate) / (1 - self.rate)
@@ -82,7 +82,7 @@ class DropPath:
     deterministic: bool | None = None
 
     def __call__(self, x: Array, key: Key, *, deterministic: bool = MERGED) -> Array:
-        """Return what is left, scaled up."""
+        """Return the rest, scaled up."""
         if deterministic:
             return x
         return x * (uniform(key, (len(x), 1, 1)) >= self.rate) / (1 - self.rate)
@@ -96,17 +96,17 @@ class Dense:
     bias: Array
 
     def __call__(self, x: Array) -> Array:
-        """Return as many numbers for every token as the bias has."""
+        """Return the product plus the bias."""
         return x @ self.kernel + self.bias
 
 
 def layer_norm(x: Array) -> Array:
-    """Return every token with mean 0 and variance 1."""
+    """Scale every token to mean 0 and variance 1."""
     return (x - x.mean(axis=-1, keepdims=True)) / xp.sqrt(x.var(axis=-1, keepdims=True) + 1e-6)
 
 
 def attend(projected: Array) -> tuple[Array, Array]:
-    """Return how much every token attends to every other, and their values, for each head."""
+    """Return the attention weights and the values of each head."""
     images, tokens, _ = projected.shape
     split = projected.reshape(images, tokens, 3, HEADS, -1).transpose(2, 0, 3, 1, 4)
     queries, keys, values = split
@@ -116,12 +116,12 @@ def attend(projected: Array) -> tuple[Array, Array]:
 
 
 def join_heads(x: Array) -> Array:
-    """Return the heads of every token side by side."""
+    """Put the heads of every token side by side."""
     images, _, tokens, _ = x.shape
     return x.transpose(0, 2, 1, 3).reshape(images, tokens, -1)
 
 
-# First way: every layer takes the flag, for those inside it.
+# First way: every layer takes the flag and passes it on.
 
 
 @attrs.frozen(eq=False)
@@ -133,7 +133,7 @@ class AttentionByHand:
     output: Dense
 
     def __call__(self, x: Array, key: Key, *, deterministic: bool) -> Array:
-        """Return what the tokens have seen."""
+        """Return the tokens after attention."""
         weights, values = attend(self.project(x))
         weights = self.dropout(weights, key, deterministic=deterministic)
         return self.output(join_heads(weights @ values))
@@ -141,14 +141,14 @@ class AttentionByHand:
 
 @attrs.frozen(eq=False)
 class MlpByHand:
-    """Think about every token alone."""
+    """Transform each token on its own."""
 
     expand: Dense
     dropout: Dropout
     output: Dense
 
     def __call__(self, x: Array, key: Key, *, deterministic: bool) -> Array:
-        """Return the tokens' new meaning."""
+        """Return the transformed tokens."""
         hidden = xp.maximum(self.expand(x), 0)
         return self.output(self.dropout(hidden, key, deterministic=deterministic))
 
@@ -187,11 +187,11 @@ class EncoderByHand:
 
 
 def call_by_hand(encoder: EncoderByHand, x: Array, key: Key, *, train: bool) -> Array:
-    """Tell the outermost layer, which tells the next."""
+    """Give the flag to the outermost layer, which passes it on."""
     return encoder(x, key, deterministic=not train)
 
 
-# Second way: no layer in between knows of the flag; the caller provides it.
+# Second way: no layer in between knows the flag; the caller provides it.
 
 
 @attrs.frozen(eq=False)
@@ -203,21 +203,21 @@ class Attention:
     output: Dense
 
     def __call__(self, x: Array, key: Key) -> Array:
-        """Return what the tokens have seen."""
+        """Return the tokens after attention."""
         weights, values = attend(self.project(x))
         return self.output(join_heads(self.dropout(weights, key) @ values))
 
 
 @attrs.frozen(eq=False)
 class Mlp:
-    """Think about every token alone."""
+    """Transform each token on its own."""
 
     expand: Dense
     dropout: Dropout
     output: Dense
 
     def __call__(self, x: Array, key: Key) -> Array:
-        """Return the tokens' new meaning."""
+        """Return the transformed tokens."""
         return self.output(self.dropout(xp.maximum(self.expand(x), 0), key))
 
 
@@ -255,12 +255,12 @@ class Encoder:
 
 
 def call_with_provide(encoder: Encoder, x: Array, key: Key, *, train: bool) -> Array:
-    """Provide the flag to all that is called inside."""
+    """Provide the flag to all calls inside."""
     with provide(deterministic=not train):
         return encoder(x, key)
 
 
-# Third way: the encoder takes the flag as its leaves do, and provides it to all inside.
+# Third way: the encoder takes the flag as its leaves do, and provides it to all calls inside.
 
 
 @mergeable("deterministic", provide=True)
@@ -281,12 +281,12 @@ class ProvidingEncoder:
 
 
 def call_providing(encoder: ProvidingEncoder, x: Array, key: Key, *, train: bool) -> Array:
-    """Tell the encoder, which provides the flag to all inside."""
+    """Give the flag to the encoder, which provides it to all calls inside."""
     return encoder(x, key, deterministic=not train)
 
 
 class Way(NamedTuple):
-    """The classes and the call that make up one way."""
+    """The classes and the call of one way."""
 
     name: str
     attention: Any
@@ -296,7 +296,7 @@ class Way(NamedTuple):
     call: Any
 
     def flag_lines(self) -> list[str]:
-        """Return the lines that name the flag, in all but the layers that the ways share."""
+        """Return the lines that mention the flag, outside the layers that all ways share."""
         sources = map(inspect.getsource, self[1:])
         return [line for source in sources for line in source.splitlines() if FLAG in line]
 
@@ -309,7 +309,7 @@ WAYS = (
 
 
 def make_encoder(way: Way, key: Key, layers: int) -> Any:  # noqa: ANN401 - one of three classes
-    """Return an encoder that has learned nothing; the same key gives the same weights."""
+    """Return an untrained encoder; the same key gives the same weights."""
 
     def dense(name: int, inputs: int, outputs: int) -> Dense:
         kernel = (2 * uniform(fold_in(key, name), (inputs, outputs)) - 1) * np.sqrt(3 / inputs)
@@ -334,7 +334,7 @@ def difference(one: Array, other: Array) -> float:
 
 
 def compare(encoders: list[Any], x: Array, key: Key, *, train: bool) -> Array:
-    """Print how far the ways are apart, and return what the first one gives."""
+    """Print how much the outputs of the ways differ, and return the first one's."""
     first, *others = (
         way.call(encoder, x, key, train=train) for way, encoder in zip(WAYS, encoders, strict=True)
     )
@@ -345,7 +345,7 @@ def compare(encoders: list[Any], x: Array, key: Key, *, train: bool) -> Array:
 
 
 def accuracy(features: Array, labels: Array) -> float:
-    """Fit a linear head to some of the images; return the share of the others that it reads."""
+    """Fit a linear head to some of the images; return its accuracy on the others."""
     flat = np.asarray(features, dtype=np.float64).reshape(len(features), -1)
     head, *_ = np.linalg.lstsq(flat[:TRAINING_IMAGES], np.eye(10)[labels[:TRAINING_IMAGES]])
     read = (flat[TRAINING_IMAGES:] @ head).argmax(axis=1)
@@ -353,7 +353,7 @@ def accuracy(features: Array, labels: Array) -> float:
 
 
 def show_jit(encoder: Encoder, x: Array, key: Key, expected: dict[bool, Array]) -> None:
-    """Call one jitted function under two provided values, twice each."""
+    """Call one jitted function twice under each of two provided values."""
     traced = []
 
     def encode(x: Array, key: Key) -> Array:
@@ -365,13 +365,13 @@ def show_jit(encoder: Encoder, x: Array, key: Key, expected: dict[bool, Array]) 
     for train in (True, False, True, False):
         with provide(deterministic=not train):
             apart.append(difference(expected[train], jitted(x, key)))
-    print("\nOne function, given to jax.jit once, under both provided values:\n")
+    print("\nOne jitted function under both provided values:\n")
     print(f"  traced {len(traced)} times in {len(apart)} calls")
     print(f"  every call gives its own mode's numbers: {max(apart) < 1e-3}")  # noqa: PLR2004 - XLA rounds in another order
 
 
 def main() -> None:
-    """Run all three, and show that they differ in nothing but the lines it took."""
+    """Run all three ways, and show that they differ only in their number of lines."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--layers", type=int, default=3, help="blocks of the encoder")
     layers = parser.parse_args().layers
@@ -381,30 +381,30 @@ def main() -> None:
     encoders = [make_encoder(way, fold_in(key, 0), layers) for way in WAYS]
     print(
         f"An encoder of {layers} blocks, with {'JAX' if WITH_JAX else 'NumPy'}; "
-        f"the rows of {len(x)} digits are its tokens.\n"
+        f"its tokens are the rows of {len(x)} images of digits.\n"
     )
 
-    print("All three ways give the very same numbers:\n")
+    print("All three ways give exactly the same numbers:\n")
     modes = {train: compare(encoders, x, fold_in(key, 1), train=train) for train in (True, False)}
     print("\nThe flag matters:\n")
     print(f"  between the modes: max abs difference {difference(modes[True], modes[False]):.3f}")
 
-    print("\nA linear head on top, fitted by least squares, reads unseen digits:\n")
+    print("\nA linear head on top, fitted by least squares, classifies unseen digits:\n")
     print(f"  test accuracy: {accuracy(modes[False], labels):.3f}")
 
-    print(f"\nLines that name {FLAG!r}, in the classes around the shared layers and in the call")
-    print("(counted in their source, signatures included):\n")
+    print(f"\nLines that mention {FLAG!r}, in the classes around the shared layers and the call")
+    print("(counted in their source, including signatures):\n")
     for way in WAYS:
         print(f"  {way.name:<13}{len(way.flag_lines()):>3}")
 
-    print("\nWhat @mergeable made of the signatures:\n")
+    print("\nThe merged signatures:\n")
     for cls in Dropout, DropPath, ProvidingEncoder:
         print(f"  {cls.__name__}.__call__{inspect.signature(cls.__call__)}")
 
     if WITH_JAX:
         show_jit(encoders[1], x, fold_in(key, 1), modes)
 
-    print("\nWhere nobody says it, it is an error, not a default:\n")
+    print("\nIf nobody gives the flag, that is an error, not a default:\n")
     try:
         encoders[1](x, key)
     except MissingParamError as error:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mergeparam._strategy import can_splice
+from mergeparam._inject.splice import can_splice
 
 
 @pytest.fixture(params=["inline", "wrap"])

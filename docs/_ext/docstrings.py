@@ -1,6 +1,6 @@
-"""Read docstrings as they are written: what is between backticks is code.
+"""Show text between backticks in docstrings as code, and public names as links.
 
-They are mostly read where they stand, so they have no roles. A public name becomes a link.
+Docstrings are mostly read in the source, so they contain no roles.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _as_rst(found: re.Match[str]) -> str:
 def _take_the_string_below(
     _app: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]
 ) -> None:
-    """Document a sentinel by what stands below its name, not by the docstring of its type."""
+    """Document a sentinel with the string below its name, not with its type's docstring."""
     if what == "data":
         below = ModuleAnalyzer.for_module("mergeparam._sentinels").find_attr_docs()
         lines[:] = below["", name.rpartition(".")[2]]
@@ -46,7 +46,7 @@ def _convert(
 
 
 def setup(app: Sphinx) -> dict[str, object]:
-    """Tell Sphinx of it."""
+    """Connect the two conversions to Sphinx."""
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", _take_the_string_below, priority=_BEFORE_NAPOLEON - 1)
     app.connect("autodoc-process-docstring", _convert, priority=_BEFORE_NAPOLEON)

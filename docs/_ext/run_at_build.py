@@ -1,6 +1,6 @@
-"""Directives that run code while the documentation is built, and show what it prints.
+"""Directives that run code while the documentation is built, and show its output.
 
-What a page says of outputs, errors and bytecode is then what this version does.
+So the outputs, errors and bytecode on a page are those of the current version.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MODULES = "run_at_build_modules"
 
 
 class _Running(SphinxDirective):
-    """What the directives share: a block for the code, and one for what is printed."""
+    """Base of the directives: makes a block for the code and one for its output."""
 
     def _block(self, text: str, language: str, *classes: str) -> nodes.literal_block:
         block = nodes.literal_block(text, text, language=language, classes=[*classes])
@@ -43,10 +43,10 @@ class _Running(SphinxDirective):
 
 
 class RunDirective(_Running):
-    """Run Python, and show it above what it prints.
+    """Run Python code, and show it above its output.
 
-    All blocks of a page share one module. An error fails the build, except the one that is named
-    by `:raises:`; the end of its traceback is shown then. So is what is warned, with `:warns:`.
+    All blocks of a page share one module. An error fails the build, unless `:raises:` names its
+    class; then the end of its traceback is shown. `:warns:` does the same for warnings.
     """
 
     has_content = True
@@ -59,7 +59,7 @@ class RunDirective(_Running):
     }
 
     def run(self) -> list[nodes.Node]:
-        """Return the code, and the output where there is any."""
+        """Return the code, and the output if there is any."""
         source = "\n".join(self.content)
         printed = self._run(source)
         shown: list[nodes.Node] = []
@@ -93,17 +93,17 @@ class RunDirective(_Running):
         return None
 
     def _check(self, option: str, found: list[Any]) -> None:
-        """Fail the build if another kind of error or warning came, or none."""
+        """Fail the build unless exactly the expected errors or warnings were raised."""
         expected = self.options.get(option, "").split()
         names = [type(item).__name__ for item in found]
         if names != expected:
-            msg = f"expected :{option}: {' '.join(expected)}, and it was {' '.join(names)}"
+            msg = f"expected :{option}: {' '.join(expected)}, but it was {' '.join(names)}"
             raise self.error(msg)
 
     def _module(self) -> types.ModuleType:
         """Return the module that the blocks of this page share.
 
-        Dataclasses look their module up, so it has to be found under its name.
+        Dataclasses look up their module in `sys.modules`, so it is registered there.
         """
         modules = self.env.temp_data.setdefault(_MODULES, {})
         if self.env.docname not in modules:
@@ -114,7 +114,7 @@ class RunDirective(_Running):
 
 
 class CommandDirective(_Running):
-    """Run a command in the folder of the examples, and show what it prints."""
+    """Run a command in the folder `_examples`, and show its output."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -146,10 +146,10 @@ class CommandDirective(_Running):
 
 
 class BenchmarksDirective(_Running):
-    """Show the report of the benchmarks, if they have been run."""
+    """Show the benchmark report, if there is one."""
 
     def run(self) -> list[nodes.Node]:
-        """Return the report below this page's own headings."""
+        """Return the report as sections of this page."""
         report = Path(self.env.srcdir).parent / "benchmarks" / "README.md"
         if not report.exists():
             return self.parse_text_to_nodes("They have not been measured for this version yet.")
@@ -160,7 +160,7 @@ class BenchmarksDirective(_Running):
 
 
 def _for_another_page(report: str, folder: str) -> str:
-    """Leave out the title, find the images, and unlink what is not on the site."""
+    """Drop the title, point images at `folder`, and unlink files that are not on the site."""
     _, _, text = report.partition("\n")
     text = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
     return re.sub(r"!\[([^\]]*)\]\((?!https?:)", rf"![\1]({folder}/", text)
@@ -173,7 +173,7 @@ def _end_of_traceback(error: BaseException | str) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, object]:
-    """Tell Sphinx of the directives."""
+    """Register the directives with Sphinx."""
     app.add_directive("run", RunDirective)
     app.add_directive("command", CommandDirective)
     app.add_directive("benchmarks", BenchmarksDirective)

@@ -4,8 +4,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 from mergeparam._call.provide import provide as provide
+from mergeparam._call.resolve import merge_param as merge_param
 from mergeparam._decorator import mergeable as mergeable
-from mergeparam._resolve import merge_param as merge_param
 from mergeparam._sentinels import MERGED as MERGED
 from mergeparam._sentinels import UNSET as UNSET
 from mergeparam._sentinels import UnsetType as UnsetType
@@ -17,12 +17,12 @@ from mergeparam.errors import MergeWarning as MergeWarning
 from mergeparam.errors import MissingParamError as MissingParamError
 
 if TYPE_CHECKING:
+    from mergeparam._find_unset import find_unset as find_unset
     from mergeparam._introspect import merged_params as merged_params
     from mergeparam._introspect import merged_signature as merged_signature
     from mergeparam._introspect import route as route
     from mergeparam._introspect import unset_params as unset_params
     from mergeparam._partial import strict_partial as strict_partial
-    from mergeparam._traverse import find_unset as find_unset
 
 __all__ = [
     "MERGED",
@@ -45,8 +45,8 @@ __all__ = [
     "unset_params",
 ]
 
-_FROM_THEIR_FIRST_USE_ON = {
-    "find_unset": "mergeparam._traverse",
+_LAZY = {
+    "find_unset": "mergeparam._find_unset",
     "merged_params": "mergeparam._introspect",
     "merged_signature": "mergeparam._introspect",
     "route": "mergeparam._introspect",
@@ -57,13 +57,13 @@ _FROM_THEIR_FIRST_USE_ON = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _FROM_THEIR_FIRST_USE_ON:
+    if name not in _LAZY:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    value: object = getattr(importlib.import_module(_FROM_THEIR_FIRST_USE_ON[name]), name)
+    value: object = getattr(importlib.import_module(_LAZY[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FROM_THEIR_FIRST_USE_ON})
+    return sorted({*globals(), *_LAZY})

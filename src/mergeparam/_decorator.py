@@ -1,38 +1,26 @@
-"""`mergeable`: the way from a class and names to a class whose methods merge."""
+"""`mergeable`: declare, inject, install."""
 
 from __future__ import annotations
 
-import inspect
+import os
 import sys
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from mergeparam._collect import Target, check_params, collect
+from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
+from mergeparam._declare.checks import Declaration, check_all_named, check_params, declare
+from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
-from mergeparam._install import (
-    goes_around,
-    install_code,
-    install_enclosure,
-    install_specification,
-    install_wrapper,
-)
-from mergeparam._key import fresh_key
-from mergeparam._prologue import make_merges, merge_source
-from mergeparam._raw_reads import warn_of_raw_reads
-from mergeparam._rewrap import is_changed_in_place
-from mergeparam._signature import read_written
+from mergeparam._inject.install import Plan, install
+from mergeparam._inject.source import PrivateNames, choose_suffix, share_unset
+from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
 from mergeparam._spec import MergedMethod, Param
-from mergeparam._splice import SpliceError, insert, make_patch
-from mergeparam._strategy import choose
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import CodeType, FrameType
-
-    from mergeparam._locate import Located
+    from types import FrameType
 
 C = TypeVar("C", bound=type[Any])
-Inject = Literal["auto", "inline", "wrap"]
 
 
 @overload
@@ -42,13 +30,13 @@ def mergeable(
     *params: str | Param,
     method: str | Iterable[str] = ...,
     provide: bool = ...,
-    inject: Inject = ...,
+    inject: Injection = ...,
 ) -> Callable[[C], C]: ...
 def mergeable(
     *params: Any,
     method: str | Iterable[str] = "__call__",
     provide: bool = False,
-    inject: Inject = "auto",
+    inject: Injection = "auto",
 ) -> Any:
     """Let parameters of a method be set at construction or at call time, but not both.
 
@@ -113,15 +101,6 @@ def mergeable(
     return decorate
 
 
-class _Prepared(NamedTuple):
-    """All that is known of one method before anything is changed."""
-
-    target: Target
-    method: MergedMethod
-    code: CodeType | None
-    """The spliced code; `None` where a wrapper is to serve."""
-
-
 def _decorate(
     cls: C,
     params: tuple[str | Param, ...],
@@ -130,20 +109,79 @@ def _decorate(
     inject: str,
 ) -> C:
     load_adapters()
-    _check_class(cls)
+    if not isinstance(cls, type):
+        raise MergeDefinitionError(
+            f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
+            f"class that has the constructor attribute; a function has no constructor."
+        )
+    frame = _frame_of_the_class()
     for adapter in adapters:
-        adapter.check_decorators(cls, _frame_of_the_class())
-    strategy = choose(inject)
-    targets = collect(cls, params, methods)
-    prepared = [_prepare(target, strategy, provides=provide) for target in targets]
-    for target in targets:
-        warn_of_raw_reads(target)
-    for item in prepared:
-        _install(item)
-    install_specification(cls, tuple(item.method for item in prepared))
+        adapter.check_decorators(cls, frame)
+    strategy = choose_injection(inject)
+
+    # Everything that can be wrong is found before anything is changed.
+    declarations = declare(cls, params, methods)
+    taken: set[str] = set()
+    plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
+    for declaration in declarations:
+        check_all_named(declaration, frame)
+        warn_of_raw_reads(declaration)
+        warn_of_stored_defaults(declaration)
+
+    install(cls, plans)
     for adapter in adapters:
         adapter.finish_class(cls)
     return cls
+
+
+def _plan(
+    declaration: Declaration,
+    strategy: Injection,
+    provides: bool,  # noqa: FBT001 - as it comes from the decorator's arguments
+    taken: set[str],
+) -> Plan:
+    """Work out the code of a merged method, and what the class will carry of it."""
+    # What checks types should see merged values, so the merge goes around it.
+    if strategy != "inline" and checks_types(declaration.method.found):
+        method = declaration.method._replace(ownership="opaque")
+        declaration = declaration._replace(method=method)
+    method, params = declaration.method, declaration.params
+    # Too large to be met again by chance, in this process or in another one that sends classes.
+    identity = int.from_bytes(os.urandom(7))
+    # The globals of a function from elsewhere are not ours to add to.
+    is_own = method.ownership == "own"
+    unset_globals = share_unset(declaration) if is_own else {}
+    names = PrivateNames(choose_suffix(declaration, taken), unset_globals)
+
+    code, size = None, 0
+    if strategy != "wrap" and not provides:
+        try:
+            code, size = splice_merge(declaration, names, identity)
+        except SpliceError as error:
+            if strategy == "inline":
+                raise MergeDefinitionError(
+                    f"{method.label} cannot be merged inline: {error}. "
+                    f"Write inject='auto', which falls back to a wrapper."
+                ) from error
+    injection: Literal["inline", "wrap"] = "inline"
+    if code is None:
+        # Most programs never come here, and should not wait for what is needed here.
+        from mergeparam._inject.wrapper import wrap  # noqa: PLC0415
+
+        injection = "wrap"
+        code = wrap(declaration, names, identity, provides=provides)
+    merged = MergedMethod(
+        name=method.name,
+        owner=method.cls.__qualname__,
+        params=params,
+        injection=injection,
+        size=size,
+        identity=identity,
+        suffix=names.suffix,
+        original=read_original(method.function),
+        provides=provides,
+    )
+    return Plan(declaration, merged, names, code)
 
 
 def _frame_of_the_class() -> FrameType:
@@ -152,96 +190,3 @@ def _frame_of_the_class() -> FrameType:
     while frame.f_globals is globals() and frame.f_back is not None:
         frame = frame.f_back
     return frame
-
-
-def _check_class(cls: object) -> None:
-    if not isinstance(cls, type):
-        msg = (
-            f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
-            f"class that has the constructor attribute; a function has no constructor."
-        )
-        raise MergeDefinitionError(msg)
-
-
-def _prepare(target: Target, strategy: Inject, *, provides: bool) -> _Prepared:
-    place, params = target.located, target.params
-    if provides:
-        _check_can_provide(place)
-    key = fresh_key(f"{place.cls.__module__}.{place.cls.__qualname__}.{place.method}")
-    code, size = (None, 0) if provides else _spliced(target, key.text, strategy)
-    method = MergedMethod(
-        key=key,
-        name=place.method,
-        owner=place.cls.__qualname__,
-        params=params,
-        injection="wrap" if code is None else "inline",
-        size=size,
-        written=read_written(place.function()),
-        provides=provides,
-    )
-    return _Prepared(target, method, code)
-
-
-def _check_can_provide(place: Located) -> None:
-    flags = place.function().__code__.co_flags
-    is_generator = flags & inspect.CO_GENERATOR and not flags & inspect.CO_ITERABLE_COROUTINE
-    if is_generator or flags & inspect.CO_ASYNC_GENERATOR:
-        msg = (
-            f"{place.place} is a generator, and @mergeable(provide=True) would leave its scope "
-            f"open to whoever consumes it. Leave provide=True out, and write "
-            f"`with provide(...):` around the part of the body that does not yield."
-        )
-        raise MergeDefinitionError(msg)
-
-
-def _spliced(target: Target, key: str, strategy: Inject) -> tuple[CodeType | None, int]:
-    """Return the method's code with the merge in it, and the merge's size in bytes.
-
-    Where a wrapper has to serve there is no such code.
-    """
-    place = target.located
-    if strategy == "wrap" or (strategy == "auto" and checks_types(place.chain[0])):
-        return None, 0
-    try:
-        return _splice_into(target, key)
-    except SpliceError as error:
-        if strategy == "auto":
-            return None, 0
-        msg = (
-            f"{place.place} cannot be merged inline: {error}. "
-            f"Write inject='auto', which falls back to a wrapper."
-        )
-        raise MergeDefinitionError(msg) from error
-
-
-def _splice_into(target: Target, key: str) -> tuple[CodeType, int]:
-    place = target.located
-    if place.is_borrowed and is_changed_in_place(place.chain):
-        msg = "it wraps what a base class holds, which must not change"
-        raise SpliceError(msg)
-    code = place.function().__code__
-    merges = make_merges(code, key, place.receiver, target.params, remembered=target.remembered)
-    patch = make_patch(code, merges)
-    return insert(code, patch), len(patch.raw)
-
-
-def _install(item: _Prepared) -> None:
-    if item.code is not None:
-        install_code(item.target, item.code)
-    else:
-        _install_generated(item)
-
-
-def _install_generated(item: _Prepared) -> None:
-    # Most programs never come here, and should not wait for what is needed here.
-    from mergeparam._enclose import body_attribute, enclose, helper_attribute  # noqa: PLC0415
-    from mergeparam._wrap import wrap  # noqa: PLC0415
-
-    place, params = item.target.located, item.target.params
-    key, function, provides = item.method.key.text, place.function(), item.method.provides
-    merge = merge_source(key, place.receiver, params, remembered=item.target.remembered)
-    if provides or (place.is_wrapped and not goes_around(place)):
-        code = enclose(function, key, place.receiver, params, merge, provides=provides)
-        install_enclosure(item.target, code, body_attribute(key), helper_attribute(function))
-    else:
-        install_wrapper(item.target, lambda function, inner: wrap(function, inner, merge))

@@ -6,12 +6,10 @@ import operator
 import typing
 from typing import TYPE_CHECKING, Any
 
-from mergeparam._locate import locate
-from mergeparam._lookup import declarations, levels
-from mergeparam._placement import POSITIONAL, place_parameters
 from mergeparam._call.provide import is_provided, provided
-from mergeparam._resolve import declared_default
-from mergeparam._signature import read_signature
+from mergeparam._call.resolve import declared_default
+from mergeparam._declare.methods import declarations, find_method, merged_methods_of
+from mergeparam._declare.signature import POSITIONAL, read_signature, without_parameters
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
@@ -77,13 +75,20 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     (x)
     """
     cls = _class_of(target)
-    signature = _without_receiver(read_signature(locate(cls, method).chain[0]))
+    signature = read_signature(find_method(cls, method).found)
+    first, *others = signature.parameters.values()
+    if first.kind in POSITIONAL:  # self, which the call binds
+        signature = signature.replace(parameters=others)
     if _named_class(target) is not None:
         return signature
-    params = {param.name: param for param in merged_params(cls, method)}
-    gone = {name for name, param in params.items() if _raises_if_given(target, param)}
-    required = {name for name, param in params.items() if _is_needed(target, param)}
-    return place_parameters(signature, gone, required)
+    gone, required = set(), set()
+    for param in merged_params(cls, method):
+        is_set = _attribute(target, param) is not param.unset
+        if is_set and param.on_conflict in _GIVING_IT_RAISES:
+            gone.add(param.name)
+        if _is_needed(target, param):
+            required.add(param.name)
+    return without_parameters(signature, gone, required)
 
 
 def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
@@ -157,7 +162,7 @@ def call_methods(cls: type) -> tuple[str, ...]:
 
 def merged_methods(cls: type) -> tuple[str, ...]:
     """Return the names of the methods in which something is merged."""
-    names = dict.fromkeys(level.name for level in levels(cls))
+    names = dict.fromkeys(level.name for level in merged_methods_of(cls))
     return tuple(name for name in names if declarations(cls, name))
 
 
@@ -175,16 +180,10 @@ def check_instance(question: str, obj: object) -> None:
     """Refuse a merged class where an instance is asked for: it has no attributes yet."""
     cls = _named_class(obj)
     if cls is not None and merged_methods(cls):
-        msg = (
+        raise TypeError(
             f"{question} asks what an instance holds, and {shorten(obj)} is a class. "
             f"Give an instance; merged_params tells what is merged in a class."
         )
-        raise TypeError(msg)
-
-
-def _raises_if_given(obj: object, param: Param) -> bool:
-    is_set = _attribute(obj, param) is not param.unset
-    return is_set and param.on_conflict in _GIVING_IT_RAISES
 
 
 def _is_needed(obj: object, param: Param) -> bool:
@@ -199,8 +198,3 @@ def _is_needed(obj: object, param: Param) -> bool:
 def _attribute(obj: object, param: Param) -> object:
     value: object = operator.attrgetter(param.attribute)(obj)
     return value
-
-
-def _without_receiver(signature: inspect.Signature) -> inspect.Signature:
-    first, *others = signature.parameters.values()
-    return signature.replace(parameters=others) if first.kind in POSITIONAL else signature

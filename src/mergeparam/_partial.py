@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import keyword
+import sys
+import textwrap
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
-from mergeparam._bound import strict_function
-from mergeparam._placement import place_parameters
-from mergeparam._report import bound_again_error
-from mergeparam._signature import read_signature
+from mergeparam._call.messages import bound_again_error
+from mergeparam._declare.signature import read_signature, without_parameters
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_IN_C = not isinstance(functools.partial.__new__, FunctionType)
+"""Whether `functools.partial` is written in C; PyPy's is written in Python."""
 
 
 class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it stands in for
@@ -60,29 +62,69 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
     mergeparam.errors.ConflictingParamError: strict_partial(dropout, deterministic=True) ...
     """
 
+    # They are no part of `__dict__`, which holds what users set, as in a `functools.partial`.
+    __slots__ = ("_function", "_strict", "_values")
+
     _function: Callable[..., T]
+    _strict: Callable[..., T]
     _values: dict[str, Any]
 
-    def __new__(cls, function: Callable[..., T], /, **values: Any) -> Self:  # noqa: ANN401 - values are any object
+    def __new__(cls, function: Callable[..., T], /, *positional: Never, **values: Any) -> Self:  # noqa: ANN401 - values are any object
         """Check what is bound, and make the function that is called."""
-        _check_callable(function)
+        if not callable(function):
+            what = shorten(function)  # type: ignore[unreachable]
+            msg = f"strict_partial binds arguments of a function, and {what} is none."
+            raise TypeError(msg)
+        if positional:
+            given = shorten(positional[0])
+            msg = (
+                f"strict_partial binds arguments by name, and {given} was given by position. "
+                f"Write strict_partial({_name(function)}, name={given}), with the name of the "
+                f"parameter that it is for."
+            )
+            raise TypeError(msg)
+        self = super().__new__(cls, function) if _IN_C else object.__new__(cls)
+        self._bind(function, values, {})
+        return self
+
+    def _bind(
+        self, function: Callable[..., T], values: dict[str, Any], attributes: dict[str, Any]
+    ) -> None:
+        """Bind values in place of those that are bound now, if any."""
         _check_bound_once(function, values)
         if isinstance(function, strict_partial):
             values = {**function.keywords, **values}
             function = function.func
-        signature = _readable_signature(function)
-        _check_accepted(function, values, signature)
+        positions, takes_any = _read_by_name(function)
+        for name in values:
+            if name not in positions and not takes_any:
+                accepted = ", ".join(map(repr, positions)) or "no name"
+                msg = (
+                    f"{_written(function, values)} binds {name!r}, which {_name(function)} does "
+                    f"not accept by name. It accepts {accepted}."
+                )
+                raise TypeError(msg)
+        strict = _make_strict(function, values, positions)
+        if _IN_C:
+            # What is called is the `func` of the base class, which our property hides.
+            super().__setstate__((strict, (), {}, attributes))  # type: ignore[misc]  # typeshed lacks it
+        else:
+            self.__dict__, self.args = attributes, ()  # type: ignore[misc]  # a slot there
+        self._function, self._strict, self._values = function, strict, values
 
-        def refuse(name: str, given: object) -> NoReturn:
-            raise bound_again_error(_written(function, values), name, values[name], given)
+    if not _IN_C:
 
-        self = super().__new__(cls, strict_function(function, values, signature, refuse))
-        self._function, self._values = function, values
-        return self
+        def __call__(self, /, *args: Any, **kwargs: Any) -> T:  # noqa: ANN401 - any arguments
+            """Call the strict function, where the base class would call `func`."""
+            return self._strict(*args, **kwargs)
 
     @property
     def func(self) -> Callable[..., T]:
         """The function whose arguments are bound."""
+        # A `functools.partial` in Python takes a partial apart, and would overrule what is bound.
+        # It keeps one that seems to have no `func` as it is.
+        if not _IN_C and sys._getframe(1).f_code is functools.partial.__new__.__code__:  # noqa: SLF001 - nothing else tells who asks
+            raise AttributeError
         return self._function
 
     @property
@@ -94,7 +136,9 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
         """Work out the signature when it is asked for; the bound names are gone from it."""
         if name == "__signature__":
             with contextlib.suppress(ValueError, TypeError):
-                return _signature_without(self.func, self.keywords)
+                positions, _ = _read_by_name(self.func)
+                gone = self._values.keys() & positions.keys()
+                return without_parameters(read_signature(self.func), gone, set())
         msg = f"{type(self).__name__!r} object has no attribute {name!r}"
         raise AttributeError(msg, name=name, obj=self)
 
@@ -106,75 +150,139 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
 
     def __repr__(self) -> str:
         """Return how it was written."""
-        return _written(self.func, self.keywords)
+        return _written(self.func, self._values)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Bind the same values again where it is unpickled."""
-        attributes = {name: self.__dict__[name] for name in self.__dict__.keys() - _OWN}
-        return _rebind, (type(self), self.func, self.keywords, attributes)
+        """Travel as a `functools.partial` does."""
+        return type(self), (self.func,), (self.func, (), self.keywords, dict(vars(self)))
 
-
-_OWN = {"_function", "_values"}
-
-
-def _rebind(
-    cls: type[strict_partial[T]],
-    function: Callable[..., T],
-    values: dict[str, Any],
-    attributes: dict[str, Any],
-) -> strict_partial[T]:
-    partial = cls(function, **values)
-    partial.__dict__.update(attributes)
-    return partial
-
-
-def _check_callable(function: object) -> None:
-    if not callable(function):
-        msg = f"strict_partial binds arguments of a function, and {shorten(function)} is none."
-        raise TypeError(msg)
+    def __setstate__(self, state: Any) -> None:  # noqa: ANN401 - what is no state is refused
+        """Bind what a `functools.partial` of the same state would bind."""
+        loose: functools.partial[Any] = functools.partial(callable)
+        loose.__setstate__(state)  # type: ignore[attr-defined]  # typeshed lacks it
+        function = functools.partial(loose.func, *loose.args) if loose.args else loose.func
+        self._bind(function, dict(loose.keywords), vars(loose))
 
 
 def _check_bound_once(function: Callable[..., Any], values: dict[str, Any]) -> None:
-    while isinstance(function, functools.partial):
+    """Refuse to bind what a partial has bound already, or another one inside it."""
+    if isinstance(function, functools.partial):
         for name, value in values.items():
             if name in function.keywords:
                 raise bound_again_error(repr(function), name, function.keywords[name], value)
-        function = function.func
+        _check_bound_once(function.func, values)
 
 
-def _readable_signature(function: Callable[..., Any]) -> inspect.Signature | None:
-    try:
-        return read_signature(function)
-    except (ValueError, TypeError):
-        return None
+def _read_by_name(function: Callable[..., Any]) -> tuple[dict[str, int], bool]:
+    """Read which names a function takes now, with the position of each, and whether it takes any.
+
+    Keyword-only names stand behind all positions. Where nobody can tell, any name is taken.
+    """
+    shows_another = hasattr(function, "__wrapped__") or hasattr(function, "__signature__")
+    if isinstance(function, FunctionType) and not shows_another:
+        # `inspect.signature` says the same, and takes twenty times as long.
+        code = function.__code__
+        first, end = code.co_posonlyargcount, code.co_argcount
+        positions = dict(zip(code.co_varnames[first:end], range(first, end), strict=True))
+        keyword_only = code.co_varnames[end : end + code.co_kwonlyargcount]
+        takes_any = bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    else:
+        try:
+            items = [*read_signature(function).parameters.values()]
+        except (ValueError, TypeError):
+            return {}, True
+        is_either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        positions = {item.name: at for at, item in enumerate(items) if item.kind is is_either}
+        keyword_only = tuple([item.name for item in items if item.kind is item.KEYWORD_ONLY])
+        takes_any = any([item.kind is item.VAR_KEYWORD for item in items])
+    return positions | dict.fromkeys(keyword_only, sys.maxsize), takes_any
 
 
-def _check_accepted(
-    function: Callable[..., Any], values: dict[str, Any], signature: inspect.Signature | None
-) -> None:
-    """Refuse a name that the function has no parameter for; if nobody can tell, the call will."""
-    parameters = signature.parameters.values() if signature is not None else ()
-    if signature is None or any(
-        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters
-    ):
-        return
-    accepted = [parameter.name for parameter in parameters if parameter.kind in _BY_NAME]
-    for name in (name for name in values if name not in accepted):
-        msg = (
-            f"{_written(function, values)} binds {name!r}, which {_name(function)} does not "
-            f"accept by name. It accepts {', '.join(map(repr, accepted)) or 'no name'}."
-        )
-        raise TypeError(msg)
+def _make_strict(
+    function: Callable[..., Any], values: dict[str, Any], positions: dict[str, int]
+) -> Callable[..., Any]:
+    """Make a function that calls another one with bound values, and refuses others for them.
+
+    It hands on what it is given, as it was given. So it does not depend on the parameters, and
+    the function may get other code, other defaults or another `__init__` later.
+    """
+
+    def check(given: list[object], named: dict[str, object]) -> None:
+        positions = _read_by_name(function)[0] if given else {}
+        again = {name: given[at] for name, at in positions.items() if at < len(given)} | named
+        for name, value in values.items():
+            if name in again:
+                raise bound_again_error(
+                    _written(function, values), name, value, again[name]
+                ) from None
+
+    # Behind the first position that is bound, nothing can be given by position.
+    limit = min([positions.get(name, sys.maxsize) for name in values], default=sys.maxsize)
+    quick = min(limit, 3)
+    make = _compile_strict(tuple(values), quick)
+    return make(function, values, check, limit - quick, *values.values())
 
 
-def _signature_without(function: Callable[..., Any], values: dict[str, Any]) -> inspect.Signature:
-    signature = read_signature(function)
-    by_name = {item.name for item in signature.parameters.values() if item.kind in _BY_NAME}
-    return place_parameters(signature, by_name & values.keys(), set())
+_SOURCE = """\
+def make(function, values, check, spare, {cells}):
+    def strict({parameters}*others, **named):
+        if others or named:
+            if len(others) > spare:
+                check([{first}*others], named)
+            try:
+{any_call}
+            except TypeError:
+                # Python itself refuses names that are given twice, before it calls.
+                check([], named)
+                raise
+{quick_call}
+    return strict
+"""
+
+
+@functools.lru_cache(maxsize=256)
+def _compile_strict(names: tuple[str, ...], quick: int) -> Callable[..., Callable[..., Any]]:
+    """Compile what makes strict functions, once for all in which the same names are bound.
+
+    To hand on `*args` and `**kwargs` takes twice as long as a call of a `functools.partial`. So
+    the first arguments have parameters of their own, which callers cannot name, and calls that
+    give nothing else are written out for each number of arguments.
+
+    Args:
+        names: those that are bound.
+        quick: how many of the first arguments have parameters.
+    """
+    first = [f"a{index}" for index in range(quick)]
+    cells = [f"bound_{index}" for index in range(len(names))]
+    bound = [f"{name}={cell}" for name, cell in zip(names, cells, strict=True)]
+    # Not every name can be written in a call, and the compiler folds those that are not ASCII.
+    is_plain = [name.isascii() and name.isidentifier() for name in names]
+    if not all(is_plain) or not {*keyword.kwlist, "__debug__"}.isdisjoint(names):
+        bound = ["**values"]
+
+    def calls(indent: int, *, others: str = "", named: str = "") -> str:
+        lines = []
+        for count in range(quick, -1, -1):
+            given = [*first[:count], others if count == quick else "", *bound, named]
+            call = f"return function({', '.join(filter(None, given))})"
+            lines.append(f"if a{count - 1} is not not_given: {call}" if count else call)
+        return textwrap.indent("\n".join(lines), " " * indent)
+
+    source = _SOURCE.format(
+        cells=", ".join(cells),
+        parameters="".join([f"{name}=not_given, " for name in first]) + "/, " * bool(first),
+        first="".join([f"{name}, " for name in first]),
+        any_call=calls(16, others="*others", named="**named"),
+        quick_call=calls(8),
+    )
+    namespace: dict[str, Any] = {"not_given": object()}
+    exec(compile(source, "<strict_partial>", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own source, in which the only foreign text is identifiers
+    make: Callable[..., Callable[..., Any]] = namespace["make"]
+    return make
 
 
 def _written(function: Callable[..., Any], values: dict[str, Any]) -> str:
-    bound = "".join(f", {name}={shorten(value)}" for name, value in values.items())
+    bound = "".join([f", {name}={shorten(value)}" for name, value in values.items()])
     return f"strict_partial({_name(function)}{bound})"
 
 

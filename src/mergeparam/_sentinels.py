@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Final, NoReturn
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from mergeparam._compat import qualified_name
 from mergeparam.errors import MergeDefinitionError
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 class MergedType(enum.Enum):
@@ -18,13 +23,25 @@ class MergedType(enum.Enum):
         return self.name
 
     def __bool__(self) -> NoReturn:
-        """Refuse: a body that sees `MERGED` runs in a class that was never decorated."""
-        msg = (
-            "MERGED has reached a method's body, so the method was never merged. "
-            "Put @mergeable on top of the class that defines the method, and name this "
-            "parameter in it (bare @mergeable takes every parameter whose default is MERGED)."
+        """Refuse: a body sees `MERGED` only where the class of a method was not decorated."""
+        # An override that is not decorated may have handed it on, through several calls.
+        frame = sys._getframe(1)  # noqa: SLF001 - the only way to the body that asks
+        while frame.f_back is not None and _is_given_merged(frame.f_back):
+            frame = frame.f_back
+        code = frame.f_code
+        raise MergeDefinitionError(
+            f"MERGED has reached the body of {qualified_name(code, code.co_name)}(), so that "
+            f"method was never merged. Put @mergeable on top of the class that defines it, and "
+            f"name the parameter in it (bare @mergeable takes every parameter whose default is "
+            f"MERGED)."
         )
-        raise MergeDefinitionError(msg)
+
+
+def _is_given_merged(frame: FrameType) -> bool:
+    """Whether a function that runs has `MERGED` in a parameter."""
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return any(frame.f_locals.get(name) is MERGED for name in names)
 
 
 class UnsetType(enum.Enum):

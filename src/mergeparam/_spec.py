@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import unicodedata
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
@@ -10,62 +12,10 @@ from mergeparam._sentinels import MergedType
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-    from mergeparam._key import Key
-    from mergeparam._signature import Written
+    from mergeparam._declare.signature import OriginalSignature
 
 OnConflict: TypeAlias = Literal["raise", "raise_if_different", "use_call", "use_attribute"]
 POLICIES: tuple[OnConflict, ...] = ("raise", "raise_if_different", "use_call", "use_attribute")
-
-
-def _check_name(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, str) or not value.isidentifier():
-        msg = (
-            f"Param({field.name}={shorten(value)}) is no parameter's name. "
-            f"Write the name of a parameter of the method, such as Param('deterministic')."
-        )
-        raise MergeDefinitionError(msg)
-
-
-def _check_path(param: Param, _: object, value: object) -> None:
-    if not isinstance(value, str) or not all(part.isidentifier() for part in value.split(".")):
-        msg = (
-            f"Param({param.name!r}, attribute={shorten(value)}) is no path to an attribute. "
-            f"Write names with dots between them and without self, such as "
-            f"attribute='wrapped.{param.name}'."
-        )
-        raise MergeDefinitionError(msg)
-
-
-def _check_policy(param: Param, _: object, value: object) -> None:
-    if value not in POLICIES:
-        msg = (
-            f"Param({param.name!r}, on_conflict={shorten(value)}) is no policy. "
-            f"Write one of {', '.join(map(repr, POLICIES))}."
-        )
-        raise MergeDefinitionError(msg)
-
-
-def _check_unset(param: Param, _: object, value: object) -> None:
-    if isinstance(value, MergedType):
-        msg = (
-            f"Param({param.name!r}, unset=MERGED) names the default that parameters are written "
-            f"with. Leave unset out, or write unset=UNSET where None is a value."
-        )
-        raise MergeDefinitionError(msg)
-
-
-def _check_default(param: Param, _: object, value: object) -> None:
-    if value is param.unset:
-        msg = (
-            f"Param({param.name!r}, default={shorten(value)}) is the object that means "
-            f"'not set', so it would change nothing. Leave default out, or name another object "
-            f"with unset=, such as unset=UNSET."
-        )
-        raise MergeDefinitionError(msg)
-
-
-def _path_or_name(value: str | None, param: Param) -> str:
-    return param.name if value is None else value
 
 
 @attrs.frozen(order=False)  # as it is anyway; mypy takes it to be ordered
@@ -111,22 +61,47 @@ class Param:
     'kept'
     """
 
-    name: str = attrs.field(validator=_check_name)
-    attribute: str = attrs.field(  # type: ignore[assignment]  # the converter replaces None
-        default=None,
-        kw_only=True,
-        converter=attrs.Converter(_path_or_name, takes_self=True),  # type: ignore[misc, call-overload]  # mypy's plugin knows plain functions only
-        validator=_check_path,
-    )
-    unset: object = attrs.field(default=None, kw_only=True, eq=id, validator=_check_unset)
-    on_conflict: OnConflict = attrs.field(default="raise", kw_only=True, validator=_check_policy)
-    default: Any = attrs.field(
-        # attrs reads default=NOTHING as "has no default".
-        factory=lambda: attrs.NOTHING,
-        kw_only=True,
-        eq=id,
-        validator=_check_default,
-    )
+    name: str
+    attribute: str = attrs.field(default=None, kw_only=True)
+    unset: object = attrs.field(default=None, kw_only=True, eq=id)
+    on_conflict: OnConflict = attrs.field(default="raise", kw_only=True)
+    # attrs reads default=NOTHING as "has no default".
+    default: Any = attrs.field(factory=lambda: attrs.NOTHING, kw_only=True, eq=id)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse values that cannot be meant."""
+        name, given = _folded(self.name), _folded(self.attribute)
+        path = name if given is None else given
+        if not _is_path(name) or "." in str(name):
+            raise MergeDefinitionError(
+                f"Param(name={shorten(name)}) is no parameter's name. "
+                f"Write the name of a parameter of the method, such as Param('deterministic')."
+            )
+        if not _is_path(path):
+            raise MergeDefinitionError(
+                f"Param({name!r}, attribute={shorten(path)}) is no path to an attribute. "
+                f"Write names with dots between them and without self, such as "
+                f"attribute='wrapped.{name}'."
+            )
+        # This is attrs' way around a frozen class.
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "attribute", path)
+        if isinstance(self.unset, MergedType):
+            raise MergeDefinitionError(
+                f"Param({name!r}, unset=MERGED) names the default that parameters are written "
+                f"with. Leave unset out, or write unset=UNSET where None is a value."
+            )
+        if self.on_conflict not in POLICIES:
+            raise MergeDefinitionError(
+                f"Param({name!r}, on_conflict={shorten(self.on_conflict)}) is no policy. "
+                f"Write one of {', '.join(map(repr, POLICIES))}."
+            )
+        if self.default is self.unset:
+            raise MergeDefinitionError(
+                f"Param({name!r}, default={shorten(self.default)}) is the object that means "
+                f"'not set', so it would change nothing. Leave default out, or name another "
+                f"object with unset=, such as unset=UNSET."
+            )
 
     if TYPE_CHECKING:
         # Not every type checker derives from a converter what the constructor takes.
@@ -141,11 +116,22 @@ class Param:
         ) -> None: ...
 
 
+def _folded(name: object) -> object:
+    """Return a name as Python writes it: it folds characters such as the ligature fi."""
+    return unicodedata.normalize("NFKC", name) if isinstance(name, str) else name
+
+
+def _is_path(path: object) -> bool:
+    """Whether one can write this behind `self.`."""
+    return isinstance(path, str) and all(
+        [part.isidentifier() and not keyword.iskeyword(part) for part in path.split(".")]
+    )
+
+
 @attrs.frozen
 class MergedMethod:
     """One method as one `@mergeable` merges it, with its parameters in signature order."""
 
-    key: Key
     name: str
     owner: str
     params: tuple[Param, ...]
@@ -153,7 +139,14 @@ class MergedMethod:
     size: int
     """How many bytes of instructions the merge has in the method's code."""
 
-    written: Written = attrs.field(eq=False, repr=False)
+    identity: int
+    """A number that no other declaration has. The merge hands it to the private methods that it
+    calls, because two classes that are merged under the same names may meet in one subclass."""
+
+    suffix: str
+    """What stands behind the names of those private methods, where a base has taken the names."""
+
+    original: OriginalSignature = attrs.field(eq=False, repr=False)
     provides: bool = False
     """Whether the merged values are provided to the calls in the body."""
 

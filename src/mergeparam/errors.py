@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from typing import Any
+from typing import Any, Self
 
 _SHORTENER = reprlib.Repr()
 _SHORTENER.maxstring = _SHORTENER.maxother = _SHORTENER.maxlong = 60
@@ -17,7 +17,8 @@ class MergeError(ValueError):
     Attributes:
         owner: qualified name of the object's class; `None` from `merge_param`.
         method: name of the method that was called; `None` from `merge_param`.
-        param: name of the parameter.
+        param: name of the parameter; the first one, where several are missing.
+        params: the names of all parameters that the error speaks of.
         attribute_value: what the constructor attribute held.
         call_value: what the call gave.
 
@@ -40,25 +41,39 @@ class MergeError(ValueError):
         owner: str | None = None,
         method: str | None = None,
         param: str | None = None,
+        params: tuple[str, ...] | None = None,
         attribute_value: object = None,
         call_value: object = None,
     ) -> None:
-        """Keep the place and values that the message speaks of.
-
-        `BaseException.__new__` has kept the message; `torch.compile` cannot trace a call of it.
-        """
+        """Keep the method and the values that the message speaks of."""
+        # `BaseException.__new__` has kept the message already, and Dynamo cannot trace a call of
+        # `BaseException.__init__` here.
         self.owner = owner
         self.method = method
         self.param = param
+        self.params = params if params is not None or param is None else (param,)
         self.attribute_value = attribute_value
         self.call_value = call_value
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by message and fields; `BaseException` alone would lose the keywords."""
+        import pickle  # noqa: PLC0415 - only errors that travel need it
+
         state = dict(self.__dict__)
         for name in ("attribute_value", "call_value"):
-            state[name] = _picklable(state[name])
+            # A value may be pickled and still not be unpickled, which would end the thread that
+            # collects the results of worker processes.
+            try:
+                pickle.loads(pickle.dumps(state[name]))  # noqa: S301 - made in the same line
+            except Exception:  # noqa: BLE001 - pickling runs foreign code, which may raise anything
+                state[name] = shorten(state[name])
         return type(self), self.args, state
+
+    def __copy__(self) -> Self:
+        """Copy with the very same values."""
+        copied = type(self)(*self.args)
+        copied.__dict__.update(self.__dict__)
+        return copied
 
 
 class MissingParamError(MergeError):
@@ -122,18 +137,15 @@ class MergeWarning(UserWarning):
 
 
 def shorten(value: object) -> str:
-    """Return a short `repr` of any value; a `repr` that raises does no harm."""
+    """Return a short `repr` of any value, in one line; a `repr` that raises does no harm."""
     try:
-        return " ".join(_SHORTENER.repr(value).split())
+        try:
+            text = _SHORTENER.repr(value)
+        except Exception:  # noqa: BLE001 - see below
+            # It goes by the names of types, and a foreign class may be called `list` or `array`.
+            text = _SHORTENER.repr_instance(value, 1)
+        # What a terminal would obey, such as escape sequences, is spelled out.
+        text = " ".join(text.split())
+        return "".join([char if char.isprintable() else ascii(char)[1:-1] for char in text])
     except Exception:  # noqa: BLE001 - whatever a foreign repr raises
         return f"<{type(value).__name__} object whose repr raises>"
-
-
-def _picklable(value: object) -> object:
-    import pickle  # noqa: PLC0415 - only errors that travel need it
-
-    try:
-        pickle.dumps(value)
-    except Exception:  # noqa: BLE001 - pickling runs foreign code, which may raise anything
-        return shorten(value)
-    return value

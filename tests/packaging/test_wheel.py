@@ -1,4 +1,4 @@
-"""What is built is complete, and the wheel works with nothing but its dependencies beside it."""
+"""Sdist and wheel are complete, and the wheel needs nothing but its dependencies."""
 
 import email
 import json
@@ -34,7 +34,7 @@ class Dropout:
 
 
 def run(*command, folder, **environment):
-    """Run a command with no trace of this environment; return what it prints."""
+    """Run a command outside this environment; return its output."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -55,7 +55,7 @@ def run(*command, folder, **environment):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Build an sdist, and a wheel from that; return the folder of both."""
+    """Build an sdist, and a wheel from it; return the folder of both."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, folder=folder)
     return folder
@@ -69,7 +69,7 @@ def wheel(built):
 
 @pytest.fixture(scope="module")
 def unpacked(built, tmp_path_factory):
-    """Return the folder that the sdist unpacks to."""
+    """Return the folder of the unpacked sdist."""
     (path,) = built.glob("mergeparam-*.tar.gz")
     folder = tmp_path_factory.mktemp("sdist")
     with tarfile.open(path) as archive:
@@ -89,7 +89,7 @@ def python(wheel, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def beside(python, tmp_path_factory):
-    """Install what the tests need into a folder outside of the environment."""
+    """Install the packages that tests need into a folder outside the environment."""
     folder = tmp_path_factory.mktemp("beside")
     install = ("install", "--quiet", "--target", folder)
     run(python, "-m", "pip", *install, *NEEDED_BY_TESTS, folder=folder)
@@ -97,7 +97,7 @@ def beside(python, tmp_path_factory):
 
 
 def files_below(folder):
-    """Return the paths of all files but what tools have left."""
+    """Return the paths of all files except those that tools leave behind."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return {
         path.as_posix()
@@ -107,7 +107,7 @@ def files_below(folder):
 
 
 def test_wheel_holds_the_package_alone(wheel, unpacked):
-    """All files of the package are in it, and beside them only what describes them."""
+    """The wheel holds all files of the package, and besides them only metadata."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     description = {name for name in names if ".dist-info/" in name}
@@ -120,7 +120,7 @@ def test_wheel_holds_the_package_alone(wheel, unpacked):
 
 
 def test_metadata(wheel):
-    """It depends on attrs and typing-extensions, and says what the project says of itself."""
+    """The dependencies, names and description are those of the project."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
         metadata = email.message_from_bytes(archive.read(name))
@@ -135,7 +135,7 @@ def test_metadata(wheel):
 
 @pytest.mark.parametrize("folder", ["src", "tests", "examples", "benchmarks", "docs"])
 def test_sdist_holds_the_folder(unpacked, folder):
-    """Whoever has the sdist alone can read, test and document all of it."""
+    """The sdist has all sources, tests and pages of the folder."""
     ours, theirs = files_below(ROOT / folder), files_below(unpacked / folder)
 
     assert theirs
@@ -145,12 +145,12 @@ def test_sdist_holds_the_folder(unpacked, folder):
 
 @pytest.mark.parametrize("name", ["CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"])
 def test_sdist_holds_the_file(unpacked, name):
-    """What speaks for the whole project comes with it."""
+    """Files about the whole project are in the sdist."""
     assert (ROOT / name).read_bytes() == (unpacked / name).read_bytes()
 
 
 def test_environment_holds_the_dependencies_alone(python, tmp_path):
-    """The wheel brings attrs and typing-extensions, and nothing else."""
+    """The wheel installs attrs and typing-extensions, and nothing else."""
     listed = json.loads(run(python, "-m", "pip", "list", "--format=json", folder=tmp_path))
     names = {item["name"].replace("_", "-").lower() for item in listed}
 
@@ -158,7 +158,7 @@ def test_environment_holds_the_dependencies_alone(python, tmp_path):
 
 
 def test_package_works_there(python, tmp_path):
-    """All public names are there, and a class merges."""
+    """All public names can be imported, and a class merges."""
     calls = "Dropout(True)(1), Dropout()(1, deterministic=False), mergeparam.__file__"
     script = f"{LAYERS}\nimport mergeparam\nprint({calls}, sep='\\n')"
     *results, file = run(python, "-I", "-W", "error", "-c", script, folder=tmp_path).splitlines()
@@ -168,7 +168,7 @@ def test_package_works_there(python, tmp_path):
 
 
 def test_command_works_there(python, tmp_path):
-    """The command is installed, and does without the extra that colours it."""
+    """The command is installed, and works without the extra `cli`."""
     (tmp_path / "layers.py").write_text(LAYERS)
     printed = run(python.with_name("mergeparam"), "show", "layers:Dropout", folder=tmp_path)
 
@@ -176,7 +176,7 @@ def test_command_works_there(python, tmp_path):
 
 
 def test_first_example_of_the_readme(python, beside, tmp_path):
-    """What a reader tries first runs; NumPy, which it draws with, is the reader's own."""
+    """The README's first example runs, with NumPy from outside the environment."""
     example = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     script = f"import sys; sys.path.append({str(beside)!r})\n{example}"
 
@@ -185,7 +185,7 @@ def test_first_example_of_the_readme(python, beside, tmp_path):
 
 
 def test_core_of_the_suite(python, beside, unpacked, tmp_path):
-    """The tests of the sdist pass with the package of the wheel."""
+    """The core tests of the sdist pass with the package of the wheel."""
     file = "import mergeparam; print(mergeparam.__file__)"
     where = run(python, "-c", file, folder=tmp_path, PYTHONPATH=str(beside)).strip()
     folders = [unpacked / "tests" / name for name in CORE]

@@ -1,4 +1,4 @@
-"""What each type checker says of the samples, line by line."""
+"""Run each type checker on the samples, and read its output."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 Said: TypeAlias = tuple[str, int, str]
 """One diagnostic: a file, a line, and `error` or `revealed: ` with a type."""
 HAS_ERRORS = 1
-"""What all of them exit with when they have found errors, and only then."""
+"""The exit code of all checkers if, and only if, they have found errors."""
 
 
 class Checker(NamedTuple):
-    """A type checker: its arguments, and how to read what it prints."""
+    """A type checker: its arguments, and a reader of its output."""
 
     name: str
     arguments: tuple[str, ...]
     read: Callable[[str], Iterator[Said]]
 
     def check(self, folder: Path) -> Iterator[Said]:
-        """Check what is in a folder, with the packages of this environment."""
+        """Check a folder, with the packages of this environment."""
         done = run(self.name, *self.arguments, folder=folder)
         if done.returncode != HAS_ERRORS:
             raise RuntimeError(done.stdout + done.stderr)
@@ -35,7 +35,7 @@ class Checker(NamedTuple):
 
 
 def run(name: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a checker of this environment, which comes first on the path of what it starts."""
+    """Run a checker of this environment; its subprocesses find this environment first."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return subprocess.run(
         [sys.executable, "-m", name, *arguments],
@@ -49,7 +49,7 @@ def run(name: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess
 
 
 def plain(written: str) -> str:
-    """Return a type without the modules of its names, a union in alphabetic order."""
+    """Return a type without module names, with unions in alphabetical order."""
     names = re.sub(r"\b(?:\w+\.)+(?=\w)", "", written)
     return names if "[" in names else " | ".join(sorted(names.split(" | ")))
 
@@ -81,7 +81,7 @@ def _read_ty(output: str) -> Iterator[Said]:
 
 
 def _said(file: str, line: int, revealed: re.Match[str] | None) -> Said:
-    """Return a diagnostic, of which only a revealed type is worth comparing in its words."""
+    """Return a diagnostic; the checkers word everything but revealed types differently."""
     text = "error" if revealed is None else f"revealed: {plain(revealed[1])}"
     return Path(file).name, line, text
 

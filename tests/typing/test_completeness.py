@@ -1,4 +1,4 @@
-"""Every public type is known, and what the annotations say is what runs."""
+"""Every public type is known, and the annotations match the code."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ ROOT = FOLDER.parents[1]
 
 
 def test_every_public_type_is_known(tmp_path):
-    """Pyright finds the types of the installed package, and no name without one."""
+    """Pyright finds the package's types, and no public name without one."""
     pytest.importorskip("pyright", reason="pyright is not installed")
     arguments = ("--verifytypes", "mergeparam", "--ignoreexternal", "--outputjson")
     done = run("pyright", *arguments, folder=tmp_path)
@@ -26,8 +26,8 @@ def test_every_public_type_is_known(tmp_path):
     assert set(mergeparam.__all__) <= {item["name"].split(".")[1] for item in report["symbols"]}
 
 
-def test_annotations_are_what_runs(tmp_path):
-    """Mypy's stubtest takes the annotations for stubs and compares them to the package."""
+def test_annotations_match_the_code(tmp_path):
+    """Mypy's stubtest treats the annotations as stubs, and compares them to the package."""
     pytest.importorskip("mypy", reason="mypy is not installed")
     pytest.importorskip("rich", reason="rich, which the package imports, is not installed")
     done = run(

@@ -1,8 +1,8 @@
-"""Four type checkers say of the samples what the comments in them expect.
+"""Four type checkers report exactly the diagnostics that the samples' comments expect.
 
-`# error` expects that a checker refuses the line, `# revealed: bool` that `reveal_type` in it
-tells this type. With names in brackets, such as `# error[mypy, ty]`, this holds for these checkers
-only, and comes before what is said for all. Of any other line a checker has nothing to say.
+`# error` expects an error on the line, `# revealed: bool` that `reveal_type` shows this type. With
+names in brackets, such as `# error[mypy, ty]`, a comment is for these checkers only, and overrides
+the comment for all. On any other line a checker must report nothing.
 """
 
 import re
@@ -20,14 +20,14 @@ COMMENT = re.compile(r"# (?P<kind>error|revealed)(?:\[(?P<names>[^\]]+)\])?(?:: 
 
 @pytest.fixture(scope="module", params=CHECKERS, ids=lambda checker: checker.name)
 def checker(request):
-    """Give each checker that is installed."""
+    """Return each installed checker."""
     pytest.importorskip(request.param.name, reason=f"{request.param.name} is not installed")
     return request.param
 
 
 @pytest.fixture(scope="module")
 def found(checker, tmp_path_factory):
-    """Run the checker once, where it finds nothing of the repository; return what it says."""
+    """Run the checker once, outside the repository; return its diagnostics by file."""
     folder = shutil.copytree(SAMPLES, tmp_path_factory.mktemp(checker.name) / "samples")
     said = defaultdict(set)
     for file, line, text in checker.check(folder):
@@ -36,7 +36,7 @@ def found(checker, tmp_path_factory):
 
 
 def expected_lines(source, name):
-    """Return what the comments of a source expect of the checker of this name, by line."""
+    """Return the diagnostics, by line, that a source's comments expect of a checker."""
     comments = [
         (token.start[0], token.string)
         for token in tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__)
@@ -47,7 +47,7 @@ def expected_lines(source, name):
 
 
 def expected_text(comment, name):
-    """Return what a comment expects of a checker: the words for it alone, else those for all."""
+    """Return the diagnostic that a comment expects of a checker, if any."""
     for_all = for_it = None
     for match in COMMENT.finditer(comment):
         text = "error" if match["kind"] == "error" else f"revealed: {plain(match['type'].strip())}"
@@ -60,7 +60,7 @@ def expected_text(comment, name):
 
 @pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.glob("*.py")))
 def test_sample(checker, found, sample):
-    """The checker says what is expected of every line, and no more."""
+    """The checker reports the expected diagnostics, and no others."""
     expected = expected_lines((SAMPLES / sample).read_text(), checker.name)
 
     assert expected == found[sample]
@@ -80,5 +80,5 @@ def test_sample(checker, found, sample):
     ],
 )
 def test_comments(line, expected):
-    """A comment is read for all checkers, or for those that it names."""
+    """A comment is for all checkers, or for those that it names."""
     assert ({(2, expected)} if expected else set()) == expected_lines(f"\n{line}\n", "mypy")

@@ -1,1 +1,1 @@
-"""What runs in a call where neither or both places have set a parameter."""
+"""What runs when neither or both have set a parameter."""

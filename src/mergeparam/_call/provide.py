@@ -148,7 +148,7 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
             load_adapters()
         outer = _CURRENT.get()
         if outer.owner() is None:
-            outer = _innermost()
+            outer = _drop_left_open()
         scope = _make_scope(ref(self), self._values, outer)
         try:
             _CURRENT.set(scope)
@@ -157,7 +157,8 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         except BaseException:
             # An adapter refuses, or a signal handler has raised. The `with` has not begun then,
             # so nobody else will close the scope.
-            self.__exit__()
+            if _CURRENT.get() is scope:
+                _close(scope, scope, outer)
             raise
 
     def __exit__(
@@ -167,49 +168,32 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         traceback: TracebackType | None = None,
     ) -> None:
         """Close the scope, wherever it stands among those that are open here."""
-        innermost = _CURRENT.get()
-        scope, left = innermost, innermost.outer
-        if left is None or scope.owner() is not self:
-            found = self._find(traceback)
-            if found is None:
-                return
-            scope, left = found
-        # First the adapters: a trace that JAX has made with the values must not be found any
-        # more once nothing is provided.
-        for follower in scope_followers:
-            follower.scope_closing(scope, innermost, left)
-        try:
-            _CURRENT.set(left)
-        finally:
-            # Not before, because a scope that an interrupt leaves open is not closed.
-            scope.closed = True
-
-    def __repr__(self) -> str:
-        """Return how it was written."""
-        return f"provide({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
-
-    def _find(self, traceback: TracebackType | None) -> tuple[Scope, Scope] | None:
-        """Return the scope that this object has opened last here, and what is left without it.
-
-        Generators close their scopes in any order; those inside of this one stay open.
-        """
-        inside: list[Scope] = []
         scope = _CURRENT.get()
+        if scope.owner() is self and scope.outer is not None:
+            _close(scope, scope, scope.outer)
+            return
+        innermost = scope = _drop_left_open(self, traceback)
+        inside: list[Scope] = []
         while scope.outer is not None:
             owner = scope.owner()
             if owner is self:
-                return scope, self._leave(inside, scope.outer)
-            if not _is_abandoned(scope) and not _was_interrupted(owner, traceback):
+                # Generators close their scopes in any order; those inside stay open.
+                _close(scope, innermost, self._leave(inside, scope.outer))
+                return
+            if not _is_left_open(scope, traceback):
                 inside.insert(0, scope)
             scope = scope.outer
         # It was opened in another context, and stays open there. Event loops close what is left
         # over in this way.
         for follower in scope_followers:
             follower.closed_elsewhere(self)
-        return None
+
+    def __repr__(self) -> str:
+        """Return how it was written."""
+        return f"provide({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
 
     def _leave(self, inside: list[Scope], outer: Scope) -> Scope:
-        """Return what is left of the scopes inside of one that closes, and the one around it."""
+        """Return the innermost scope that is left: of those inside, else the one around."""
         for scope in inside:
             outer = _make_again(scope, outer)
         return outer
@@ -273,13 +257,19 @@ def run_in_steps(
             resume = coroutine.throw
 
 
+# Runtime type checkers decorate what a class holds, and this is held by merged classes.
+run_in_steps.__no_type_check__ = True  # type: ignore[attr-defined]
+
+
 def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any object
     """Return the value that is provided under this name here, or `unset` if nothing is."""
     if not living.scopes:
         return unset
     scope = _CURRENT.get()
     if scope.owner() is None:
-        scope = _innermost()
+        # It is not dropped here, because JAX may be tracing with its key.
+        while scope.outer is not None and _is_abandoned(scope):
+            scope = scope.outer
     if imports_changed():
         load_adapters()
     for follower in scope_followers:
@@ -292,31 +282,46 @@ def is_provided(name: str) -> bool:
     return provided(name, _NOTHING) is not _NOTHING
 
 
-def _innermost() -> Scope:
-    """Return the innermost scope that is open in this context."""
+def _close(scope: Scope, innermost: Scope, left: Scope) -> None:
+    """Close one scope; another one is the innermost from now on."""
+    # First the adapters: a trace that JAX has made with the values must not be found any more
+    # once nothing is provided.
+    for follower in scope_followers:
+        follower.scope_closing(scope, innermost, left)
+    try:
+        _CURRENT.set(left)
+        scope.closed = True
+    except BaseException:
+        # A signal handler has raised, mostly between the two.
+        scope.closed = _CURRENT.get() is left
+        raise
+
+
+def _drop_left_open(closing: provide | None = None, traceback: TracebackType | None = None) -> Scope:
+    """Close the innermost scopes that were left open; return the one that is the innermost then.
+
+    CPython runs signal handlers at the start of a Python function. What they raise can keep
+    `__exit__` from doing anything, so that the scope stays open behind its `with`.
+    """
     scope = _CURRENT.get()
-    while scope.outer is not None and _is_abandoned(scope):
+    while scope.outer is not None and _is_left_open(scope, traceback):
+        if closing is not None and scope.owner() is closing:
+            break
+        _close(scope, scope, scope.outer)
         scope = scope.outer
     return scope
 
 
-def _is_abandoned(scope: Scope) -> bool:
-    """Whether nobody can close the scope any more, and nobody has.
+def _is_left_open(scope: Scope, traceback: TracebackType | None) -> bool:
+    """Whether nobody will close the scope, as far as can be seen.
 
-    A `with` holds the bound `__exit__` for as long as it runs, and so the `provide` object. If
-    that has gone without having closed the scope, an interrupt has kept it from that: CPython
-    runs signal handlers at the start of a Python function, before anything in `__exit__` could
-    prepare for it.
+    The traceback is of the error that leaves the `with` of a scope around it, if there is one. It
+    holds the `provide` object that was being opened or closed when the error was raised.
     """
-    return scope.owner() is None and not scope.closed
-
-
-def _was_interrupted(owner: object, traceback: TracebackType | None) -> bool:
-    """Whether an error was raised while a scope of this object was being opened or closed.
-
-    Its traceback holds the object, which does not look abandoned therefore.
-    """
-    while traceback is not None:
+    if _is_abandoned(scope):
+        return True
+    owner = scope.owner()
+    while owner is not None and traceback is not None:
         frame = traceback.tb_frame
         if frame.f_code in _OPENING_AND_CLOSING and frame.f_locals["self"] is owner:
             return True
@@ -331,6 +336,14 @@ _OPENING_AND_CLOSING = {
 }
 
 
+def _is_abandoned(scope: Scope) -> bool:
+    """Whether nobody can close the scope any more, and nobody has.
+
+    A `with` holds the bound `__exit__` for as long as it runs, and so the `provide` object.
+    """
+    return scope.owner() is None and not scope.closed
+
+
 def _make_scope(owner: Callable[[], object], own: Mapping[str, object], outer: Scope) -> Scope:
     """Return a scope inside another one, which is not open yet."""
     # The call of a constructor would take half as long as all of this.
@@ -338,7 +351,7 @@ def _make_scope(owner: Callable[[], object], own: Mapping[str, object], outer: S
     scope.owner = owner
     scope.own = own
     scope.outer = outer
-    scope.values = {**outer.values, **own}
+    scope.values = {**outer.values, **own} if outer.values else own
     scope.closed = False
     scope.key = UNKNOWN_KEY
     scope.beneath = scope.suspension = None

@@ -46,6 +46,8 @@ def imports_changed() -> bool:
 
 def load_adapters() -> None:
     """Load the adapter of every framework that has been imported since the last time."""
+    if not imports_changed():
+        return
     # Loading an adapter imports modules itself, so this looks a second time then.
     while imports_changed():
         _Seen.modules = len(sys.modules)
@@ -99,6 +101,11 @@ def _load(framework: str) -> None:
             f"classes work, but not together with {framework}. Upgrade mergeparam."
         )
         warnings.warn(MergeWarning(msg), stacklevel=3)
+
+
+def is_tracing() -> bool:
+    """Whether a framework is tracing the Python code that asks."""
+    return any(adapter.is_tracing() for adapter in adapters)
 
 
 def checks_types(function: object) -> bool:

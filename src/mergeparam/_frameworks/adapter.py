@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import FrameType
 
+    from mergeparam._call.messages import CallState
     from mergeparam._call.provide import Scope, provide
-    from mergeparam._report import Situation
 
 UNKNOWN_KEY = "unknown"
 """The `key` of a scope that no adapter has given one."""
@@ -48,11 +48,11 @@ class Adapter:
         """Whether the framework is tracing the Python code that asks, so that hints cost."""
         return False
 
-    def missing_hint(self, situation: Situation) -> str | None:  # noqa: ARG002 - see the subclasses
+    def missing_hint(self, state: CallState) -> str | None:  # noqa: ARG002 - see the subclasses
         """Say what the framework may have done to a parameter that neither place has set."""
         return None
 
-    def conflict_hint(self, situation: Situation) -> str | None:  # noqa: ARG002 - see the subclasses
+    def conflict_hint(self, state: CallState) -> str | None:  # noqa: ARG002 - see the subclasses
         """Say what the framework may have done to a parameter that both places have set."""
         return None
 

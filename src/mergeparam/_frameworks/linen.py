@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from mergeparam._report import Situation
+    from mergeparam._call.messages import CallState
 
 
 def _nested_code(function: object, name: str) -> CodeType | None:
@@ -58,9 +58,9 @@ class LinenAdapter(Adapter):
             dir(obj)
             yield from ((f".{name}", value) for name, value in vars(obj).items())
 
-    def missing_hint(self, situation: Situation) -> str | None:
+    def missing_hint(self, state: CallState) -> str | None:
         """Say which call around this one was given the parameter by name, and left it out."""
-        param = situation.param
+        param = state.param
         for frame in _callers():
             held = frame.f_locals
             # A lifted transformation drops keyword arguments unless it was told to keep them.
@@ -77,9 +77,9 @@ class LinenAdapter(Adapter):
                 )
         return None
 
-    def conflict_hint(self, situation: Situation) -> str | None:
+    def conflict_hint(self, state: CallState) -> str | None:
         """Say which transformation made a tracer of the value that a subclass has handed on."""
-        if not isinstance(situation.call_value, jax.core.Tracer):
+        if not isinstance(state.call_value, jax.core.Tracer):
             return None
         for frame in _callers():
             if frame.f_code is _LIFTED and frame.f_locals["name"] in _UNTRACED:

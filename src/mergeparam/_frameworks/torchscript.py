@@ -6,6 +6,7 @@ imports none.
 
 from __future__ import annotations
 
+import inspect
 from typing import NoReturn, TypeVar
 
 from mergeparam.errors import MergeDefinitionError
@@ -15,11 +16,13 @@ M = TypeVar("M")
 
 def prepare_module(module: M) -> M:
     """Return the module if nothing is merged in it any more, else refuse it."""
-    # Introspection is on a floor above this one, so it is asked for only when it is needed.
-    from mergeparam._introspect import merged_methods  # noqa: PLC0415
-
-    if merged_methods(type(module)):
-        refuse(type(module))
+    cls = type(module)
+    for base in cls.__mro__:
+        for method in getattr(vars(base).get("__mergeable__"), "methods", ()):
+            # A subclass may override the method by one that merges nothing.
+            function = inspect.unwrap(getattr(cls, method.name))
+            if getattr(function, "__merged_params__", ()):
+                refuse(cls)
     return module
 
 

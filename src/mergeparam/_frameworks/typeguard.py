@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from typeguard import typechecked
 
+from mergeparam._compat import parse
 from mergeparam._frameworks.adapter import Adapter
-from mergeparam._syntax import parse
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What `mergeable` and `Param` take, and what they refuse."""
+"""The arguments that `mergeable` and `Param` accept and refuse."""
 
 from typing import Literal, reveal_type
 

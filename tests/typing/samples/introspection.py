@@ -1,4 +1,4 @@
-"""What is told of classes, instances and models."""
+"""The types of answers about classes, instances and models."""
 
 import inspect
 from typing import reveal_type

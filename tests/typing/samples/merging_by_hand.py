@@ -1,4 +1,4 @@
-"""`merge_param` returns what its arguments are where they are set."""
+"""`merge_param` returns the type of its arguments without the sentinel."""
 
 import enum
 from typing import reveal_type

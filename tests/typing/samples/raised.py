@@ -1,4 +1,4 @@
-"""The errors, their places in the hierarchy, and what they carry."""
+"""The errors, their base classes and their fields."""
 
 from typing import reveal_type
 

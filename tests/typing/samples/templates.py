@@ -1,4 +1,4 @@
-"""What `strict_partial` makes returns what its function returns."""
+"""A `strict_partial` returns the type that its function returns."""
 
 import functools
 from collections.abc import Callable

@@ -1,0 +1,265 @@
+"""The merge as a function, and the private methods that the merge in a method's code calls.
+
+Each private method is made for one parameter of one method, when the class is decorated. It knows
+the parameter, its default and its policy, and looks nothing up.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+
+import attrs
+
+from mergeparam._call.messages import CallState, conflict_error, missing_error
+from mergeparam._call.provide import is_provided, living, provided
+from mergeparam._declare.methods import find_definer, merged_methods_of
+from mergeparam._frameworks import is_tracing
+from mergeparam._sentinels import MERGED
+from mergeparam.errors import MergeDefinitionError
+
+if TYPE_CHECKING:
+    import enum
+    from collections.abc import Callable, Mapping
+
+    from mergeparam._sentinels import UnsetType
+    from mergeparam._spec import MergedMethod, Param
+
+T = TypeVar("T")
+E = TypeVar("E", bound="enum.Enum")
+
+
+@overload
+def merge_param(
+    name: str, attribute_value: T | None, call_value: T | None, *, unset: None = None
+) -> T: ...
+@overload
+def merge_param(
+    name: str, attribute_value: UnsetType | T, call_value: UnsetType | T, *, unset: UnsetType
+) -> T: ...
+@overload
+def merge_param(name: str, attribute_value: E | T, call_value: E | T, *, unset: E) -> T: ...
+@overload
+def merge_param(name: str, attribute_value: T, call_value: T, *, unset: object) -> T: ...
+def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: object = None) -> Any:
+    """Return the one of two values that is set: the merge by hand.
+
+    A drop-in for `flax.linen.merge_param`, which introduced the idea (google/flax PR #683, with
+    the design note "Dealing with Module Arguments").
+
+    Args:
+        name: the parameter's name, for the errors.
+        attribute_value: what the constructor attribute holds.
+        call_value: what the call gave.
+        unset: the object that means "not set", compared by identity.
+
+    Returns:
+        The value that is set, the very object.
+
+    Raises:
+        MissingParamError: neither is set.
+        ConflictingParamError: both are set, even if to equal values.
+
+    >>> from mergeparam import merge_param
+    >>> class Dropout:
+    ...     deterministic = None
+    ...     def __call__(self, x, deterministic=None):
+    ...         deterministic = merge_param("deterministic", self.deterministic, deterministic)
+    ...         return "kept" if deterministic else "dropped"
+    >>> Dropout()(1.0, deterministic=True)
+    'kept'
+    """
+    if call_value is unset:
+        if attribute_value is unset:
+            raise missing_error(CallState(name, attribute_value, call_value))
+        return attribute_value
+    if attribute_value is not unset:
+        raise conflict_error(CallState(name, attribute_value, call_value))
+    return call_value
+
+
+IDENTITY_OF = "__mergeparam_identity__"
+"""The attribute of a private method that holds the identity of its declaration."""
+
+
+def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[..., Any]:
+    """Make the private method that is called where neither has set a parameter."""
+    identity, unset, default = method.identity, param.unset, param.default
+    is_factory = isinstance(default, attrs.Factory)  # type: ignore[arg-type]  # a class at run time
+    if default is attrs.NOTHING:
+        default = unset
+
+    def missing(self: object, asked: int) -> Any:  # noqa: ANN401 - values are any object
+        if asked != identity:
+            return find_namesake(self, name, asked)(self, asked)
+        takes_default = True
+        # Mostly no scope is open anywhere, and then there is nothing to look for.
+        if living.scopes:
+            value = provided(param.name, unset)
+            if value is not unset:
+                return value
+            # The `unset` object may be provided too. Then a default would hide a mistake.
+            takes_default = not is_provided(param.name)
+        if takes_default:
+            value = declared_default(self, param) if is_factory else default
+            if value is not unset:
+                return value
+        state = _call_state(self, method, param, unset, unset)
+        others: list[str] = []
+        # Dynamo traces no frames; in a compiled call the error names one parameter.
+        if not is_tracing():
+            merge = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
+            others = _also_missing(self, method, param, merge.f_locals)
+        raise missing_error(state, others)
+
+    return missing
+
+
+def make_conflict(
+    method: MergedMethod, param: Param, name: str, *, forwarded: bool = False
+) -> Callable[..., Any]:
+    """Make the private method that is called where both have set a parameter.
+
+    It is `forwarded` for a subclass that merges the parameter again: its body holds the merged
+    value and may hand it on to `super()`, so that the very same object twice is no conflict.
+    """
+    identity, compares = method.identity, param.on_conflict == "raise_if_different"
+
+    def conflict(self: object, asked: int, call_value: Any, attribute_value: Any) -> Any:  # noqa: ANN401 - values are any object
+        if forwarded and call_value is attribute_value and asked == identity:
+            return call_value
+        if asked != identity:
+            return find_namesake(self, name, asked)(self, asked, call_value, attribute_value)
+        if compares and is_equal(call_value, attribute_value):
+            return call_value
+        # In a class with several bases, another base may come first and merge the parameter too.
+        if call_value is attribute_value and _is_forwarded(type(self), method, param):
+            return call_value
+        if call_value is MERGED:
+            override = find_definer(type(self), method.name)
+            raise MergeDefinitionError(
+                f"{getattr(override, '__qualname__', override)}.{method.name}() hands on MERGED "
+                f"for {param.name!r}, the default of a parameter that it does not merge. Put "
+                f"@mergeable({param.name!r}) on top of that class."
+            )
+        raise conflict_error(_call_state(self, method, param, attribute_value, call_value))
+
+    return conflict
+
+
+def make_unset(method: MergedMethod, param: Param, name: str) -> Callable[..., Any]:
+    """Make the private method that returns the object that means "not set" for a parameter."""
+    identity, unset = method.identity, param.unset
+
+    def unset_object(self: object, asked: int) -> object:
+        return unset if asked == identity else find_namesake(self, name, asked)(self, asked)
+
+    return unset_object
+
+
+def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noqa: ANN401 - whatever the class's namespace held
+    """Make the private method that returns the body of a wrapped method, bound to the object."""
+    # As attribute lookup does: what has no `__get__` is not bound.
+    bind = getattr(type(body), "__get__", None)
+
+    def bound_body(self: object, asked: int) -> Any:  # noqa: ANN401 - likewise
+        if asked != identity:
+            return find_namesake(self, name, asked)(self, asked)
+        return body if bind is None else bind(body, self, type(self))
+
+    return bound_body
+
+
+def refuse_unnamed(self: object, name: str) -> NoReturn:
+    """Refuse a call in which a parameter is left at `MERGED`, because no decorator names it."""
+    raise MergeDefinitionError(
+        f"{type(self).__qualname__} was called without {name!r}, whose default is MERGED, and no "
+        f"@mergeable names it. Name it in the decorator, or write another default."
+    )
+
+
+def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:
+    """Find the private method of a declaration behind another one of the same name.
+
+    Two classes that know nothing of each other have private methods of the same names. Where a
+    class inherits from both, attribute lookup finds those of the first one.
+    """
+    for base in type(self).__mro__:
+        method = vars(base).get(name)
+        if getattr(method, IDENTITY_OF, None) == identity:
+            return method  # type: ignore[return-value]  # it has our mark
+    raise MergeDefinitionError(
+        f"{type(self).__qualname__} runs a method that another class has merged, and has no part "
+        f"in that class. Inherit from it, or share the function before it is merged and put "
+        f"@mergeable on both classes."
+    )
+
+
+def declared_default(self: object, param: Param) -> object:
+    """Return the parameter's default for this object; its `unset` object where it has none."""
+    default = param.default
+    if default is attrs.NOTHING:
+        return param.unset
+    if not isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
+        return default
+    return default.factory(self) if default.takes_self else default.factory()
+
+
+def _is_forwarded(cls: type, method: MergedMethod, param: Param) -> bool:
+    """Whether a class before the one of this declaration merges the parameter of the method."""
+    for level in merged_methods_of(cls):
+        if level.identity == method.identity:
+            return False
+        if level.name == method.name and any([param.name == other.name for other in level.params]):
+            return True
+    return False
+
+
+def is_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - values are any object
+    """Compare two values; those that cannot be compared, such as tracers, are different."""
+    try:
+        if getattr(one, "shape", None) != getattr(other, "shape", None):
+            return False
+        equal = one == other
+        return bool(equal.all() if hasattr(equal, "all") else equal)
+    except Exception:  # noqa: BLE001 - a foreign comparison may raise anything
+        return False
+
+
+def _also_missing(
+    self: object, method: MergedMethod, first: Param, given: Mapping[str, object]
+) -> list[str]:
+    """Return the names of the other parameters that are missing in a call.
+
+    The local variables of the call are `given`. Parameters before the first one are merged there.
+    """
+    # Stacked decorators have a declaration each, in the class of the first one.
+    levels = list(merged_methods_of(type(self)))
+    owners = [level.owner for level in levels if level.identity == method.identity]
+    return [
+        param.name
+        for level in levels
+        if level.owner in owners and level.name == method.name
+        for param in level.params
+        if param.name != first.name
+        and given.get(param.name, self) is param.unset
+        and operator.attrgetter(param.attribute)(self) is param.unset
+        and not is_provided(param.name)
+        and param.default is attrs.NOTHING
+    ]
+
+
+def _call_state(
+    self: object, method: MergedMethod, param: Param, attribute_value: object, call_value: object
+) -> CallState:
+    return CallState(
+        param.name,
+        attribute_value,
+        call_value,
+        attribute=param.attribute,
+        owner=type(self).__qualname__,
+        method=method.name,
+        declared_by=method.owner,
+        is_provided=is_provided(param.name),
+    )

@@ -1,0 +1,1 @@
+"""Class and names in, a checked declaration out."""

@@ -1,0 +1,137 @@
+"""What a body does wrong beside a declared merge."""
+
+from __future__ import annotations
+
+import dis
+import warnings
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING
+
+from mergeparam._declare.methods import unwrap
+from mergeparam._declare.signature import read_defaults
+from mergeparam._sentinels import MERGED
+from mergeparam.errors import MergeWarning, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mergeparam._declare.checks import Declaration
+
+
+_MERGES_BY_HAND = ("merge_param", "first_from")
+
+
+def warn_of_raw_reads(declaration: Declaration) -> None:
+    """Warn, at the line that does it, of every read of a merged parameter's raw attribute."""
+    method = declaration.method
+    code = method.function.__code__
+    for param in declaration.params:
+        for line in _reading_lines(code, method.receiver, param.attribute.split(".")):
+            by_hand = [name for name in _MERGES_BY_HAND if name in code.co_names]
+            if by_hand:
+                msg = (
+                    f"{method.label} merges {param.name!r}, and line {line} merges it once more, "
+                    f"by {by_hand[0]}(...). Delete that line: in the body {param.name!r} is the "
+                    f"merged value."
+                )
+            else:
+                msg = (
+                    f"{method.label} merges {param.name!r}, and line {line} reads the raw "
+                    f"{method.receiver}.{param.attribute}, which is unset whenever the call gave "
+                    f"the value. Read {param.name!r} there: in the body it is the merged value."
+                )
+            warnings.warn_explicit(
+                msg,
+                MergeWarning,
+                filename=code.co_filename,
+                lineno=line,
+                # Code without a module has None here, which would silence the warning.
+                module=str(method.function.__module__),
+            )
+
+
+def warn_of_stored_defaults(declaration: Declaration) -> None:
+    """Warn where `__init__` stores a default that would count as set in every object."""
+    cls = declaration.method.cls
+    init = unwrap(cls.__init__)[-1]  # type: ignore[misc]  # of the class itself
+    file = getattr(getattr(init, "__code__", None), "co_filename", "<")
+    if not isinstance(init, FunctionType) or file.startswith("<"):
+        return  # it is generated, from fields whose defaults are checked, or not in Python
+    defaults = read_defaults(init)
+    for param in declaration.params:
+        # Mostly the parameter has the attribute's name, and no default that counts. Decoding the
+        # constructor would take longer than all else.
+        likely = param.attribute.lstrip("_")
+        counting = [name for name, held in defaults.items() if held is not param.unset]
+        if not counting or (likely not in counting and likely in init.__code__.co_varnames):
+            continue
+        stored = _stored_parameter(init.__code__, param.attribute)
+        default = defaults.get(stored, param.unset) if stored is not None else param.unset
+        if default is MERGED or (
+            default is not param.unset and param.on_conflict in ("raise", "raise_if_different")
+        ):
+            msg = (
+                f"{cls.__qualname__}.__init__() stores its parameter {stored!r} as "
+                f"self.{param.attribute}, and the default {shorten(default)} counts as set in "
+                f"every object, so that each call that gives {param.name!r} is a conflict. Write "
+                f"{stored}={shorten(param.unset)}; for a value where neither is set, declare "
+                f"Param({param.name!r}, default={shorten(default)}), and for one that calls "
+                f"overrule, on_conflict='use_call'."
+            )
+            warnings.warn_explicit(
+                msg,
+                MergeWarning,
+                filename=init.__code__.co_filename,
+                lineno=init.__code__.co_firstlineno,
+                module=str(init.__module__),
+            )
+
+
+def _stored_parameter(code: CodeType, attribute: str) -> str | None:
+    """Return the parameter that a constructor stores, as it is, in an attribute of the object."""
+    if attribute not in code.co_names or not code.co_argcount:
+        return None
+    loaded: list[str] = []
+    for instruction in dis.get_instructions(code):
+        value = instruction.argval
+        if instruction.opname.startswith("LOAD_FAST"):
+            loaded += value if isinstance(value, tuple) else [value]
+        elif instruction.opname == "STORE_ATTR" and value == attribute:
+            # The value is loaded first, then the object: `self.flag = flag`.
+            if loaded[-1:] == [code.co_varnames[0]] and len(loaded) > 1:
+                return loaded[-2]
+        elif instruction.opname not in {"EXTENDED_ARG", "CACHE"}:
+            loaded = []
+    return None
+
+
+def _reading_lines(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:
+    """Yield the lines that read the attribute, in the code and in functions inside of it."""
+    for constant in code.co_consts:
+        # A function inside reads the object only through a cell that it shares with this one.
+        if isinstance(constant, CodeType) and receiver in constant.co_freevars:
+            yield from _reading_lines(constant, receiver, names)
+    # Decoding takes long, and most bodies name no such attribute at all.
+    if not all([name in code.co_names for name in names]):
+        return
+    # A run of instructions loads the object and then one name after the other.
+    line, progress = code.co_firstlineno, None
+    for instruction in dis.get_instructions(code):
+        if instruction.positions is not None and instruction.positions.lineno is not None:
+            line = instruction.positions.lineno
+        name, value = instruction.opname, instruction.argval
+        # A copy stands before the attribute in `self.flag += 1`.
+        if name in {"EXTENDED_ARG", "COPY"}:
+            continue
+        if name.startswith(("LOAD_FAST", "LOAD_DEREF")):
+            # Since 3.13 one instruction may load two locals; the last one is on top of the stack.
+            loaded = value[-1] if isinstance(value, tuple) else value
+            progress = 0 if loaded == receiver else None
+        # Until 3.11 methods had an operation of their own.
+        elif progress is not None and name in {"LOAD_ATTR", "LOAD_METHOD"}:
+            progress = progress + 1 if value == names[progress] else None
+            if progress == len(names):
+                yield line
+                progress = None
+        else:
+            progress = None

@@ -1,0 +1,225 @@
+"""Find a method, what is around its function, and whose function that is."""
+
+from __future__ import annotations
+
+import inspect
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from mergeparam._compat import qualified_name
+from mergeparam._declare.signature import Parameters, read_parameters
+from mergeparam.errors import MergeDefinitionError, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mergeparam._spec import MergedMethod, Param
+
+MERGED_NAMES = "__merged_params__"
+"""The attribute of a function that lists the names that are merged in it."""
+
+MISSING_METHOD = "_mergeparam_missing_"
+"""How the names of the private methods begin that every merge mentions."""
+
+Ownership = Literal["own", "foreign", "opaque"]
+"""Whose function a method runs, by where the code was written:
+
+- `own`: in the body of this class. It is merged in place, so that whoever holds it (an alias, a
+  `partialmethod`, a wrapper, a registry) has the merge.
+- `foreign`: a plain function from elsewhere (a base, a module). This class gets a merged copy.
+- `opaque`: anything else. A merging wrapper goes around what the namespace holds.
+"""
+
+_LONGEST_CHAIN = 100
+"""How many wrappers are looked through. Mocks and proxies answer to every attribute, so that a
+walk along `__wrapped__` need never end."""
+
+_RUN_WHAT_THEY_WRAP = ("functools", "jax", "jaxlib", "flax", "equinox", "haiku", "torch", "numba")
+"""Packages whose callable objects run the one function in their `__wrapped__`. Of other callable
+objects nobody knows: a dispatcher has a function for each type of argument."""
+
+
+class Method(NamedTuple):
+    """A method as the class has it when the decorator comes.
+
+    Attributes:
+        cls: the class that is decorated.
+        name: the method's name.
+        definer: the class whose namespace holds the method: `cls` or one of its bases.
+        found: what that namespace holds.
+        chain: the same, and what is inside of it along `__wrapped__`.
+        function: the function in the chain that declares the parameters.
+        ownership: whose function that is.
+        parameters: the parameters of the function.
+        receiver: the source of the expression that is the object: `self`, or `args[0]`.
+    """
+
+    cls: type
+    name: str
+    definer: type
+    found: Callable[..., Any]
+    chain: tuple[Callable[..., Any], ...]
+    function: Any  # a FunctionType, which mypy would take for a method here
+    ownership: Ownership
+    parameters: Parameters
+    receiver: str
+
+    @property
+    def inherited(self) -> bool:
+        """Whether a base holds the method, not the class itself."""
+        return self.definer is not self.cls
+
+    @property
+    def label(self) -> str:
+        """The method's name in messages."""
+        return f"{self.cls.__qualname__}.{self.name}()"
+
+
+def find_method(cls: type, name: str) -> Method:
+    """Find the method `name` of a class, and the function that declares its parameters."""
+    definer = find_definer(cls, name)
+    if definer is None and name.startswith("__"):
+        # In the namespace a private name is mangled.
+        name = f"_{cls.__name__.lstrip('_')}{name}"
+        definer = find_definer(cls, name)
+    label = f"{cls.__qualname__}.{name}()"
+    if definer is None:
+        raise MergeDefinitionError(
+            f"{cls.__qualname__} has no method {name!r} to merge parameters in. "
+            f"Define it, or name another one with @mergeable(..., method='forward')."
+        )
+    found = vars(definer)[name]
+    for kind in (staticmethod, classmethod, property):
+        if isinstance(found, kind):
+            raise MergeDefinitionError(
+                f"{label} is a {kind.__name__}, and merging reads an attribute of the object that "
+                f"the method is called on. Make it a plain method with self, and put @mergeable "
+                f"on top of the class."
+            )
+    chain = unwrap(found)
+    function, ownership = _whose(cls, definer, chain)
+    if function is None:
+        raise MergeDefinitionError(
+            f"{label} is {shorten(found)}, a callable whose signature cannot be read. "
+            f"Write the method with def, and declare the merged parameters in it."
+        )
+    parameters = read_parameters(function.__code__)
+    code = function.__code__
+    if code.co_argcount:
+        receiver = code.co_varnames[0]
+    elif parameters.var_positional is not None:
+        receiver = f"{parameters.var_positional}[0]"
+    else:
+        raise MergeDefinitionError(
+            f"{label} has no parameter for the object itself. Add self as the first one."
+        )
+    return Method(cls, name, definer, found, chain, function, ownership, parameters, receiver)
+
+
+def find_definer(cls: type, name: str) -> type | None:
+    """Return the class whose namespace holds `name`, as attribute lookup finds it."""
+    for base in cls.__mro__:
+        if name in vars(base) and base is not object:
+            return base
+    return None
+
+
+def unwrap(found: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
+    """Return `found` and what is inside of it along `__wrapped__`."""
+    chain = [found]
+    inner = getattr(found, "__wrapped__", None)
+    while callable(inner) and len(chain) < _LONGEST_CHAIN:
+        if any(inner is outer for outer in chain):
+            break
+        chain.append(inner)
+        inner = getattr(inner, "__wrapped__", None)
+    return tuple(chain)
+
+
+def _whose(
+    cls: type, definer: type, chain: tuple[Callable[..., Any], ...]
+) -> tuple[FunctionType | None, Ownership]:
+    """Tell which function in the chain is meant, and whose it is."""
+    functions = [link for link in chain if isinstance(link, FunctionType)]
+    if not functions:
+        return None, "opaque"
+    # The one that is written in this class's body is meant, wherever it stands in the chain:
+    # others lie around it as wrappers, or inside where `@wraps` has only borrowed their docs.
+    if definer is cls:
+        for at, link in enumerate(chain):
+            if isinstance(link, FunctionType) and _is_written_in(cls, link):
+                # Of callable objects that nobody knows there is no telling whether this function
+                # is all that they run.
+                for outer in chain[:at]:
+                    package = type(outer).__module__.partition(".")[0]
+                    if not isinstance(outer, FunctionType) and package not in _RUN_WHAT_THEY_WRAP:
+                        return link, "opaque"
+                return link, "own"
+    # A wrapper that takes `*args` or `**kwargs` speaks for what is inside of it.
+    variadic = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    exact = [function for function in functions if not function.__code__.co_flags & variadic]
+    function = exact[0] if exact else functions[-1]
+    # The outermost function can be copied. What is inside of a wrapper cannot: only its author
+    # can make another wrapper like that.
+    return function, "foreign" if function is chain[0] else "opaque"
+
+
+def _is_written_in(cls: type, function: FunctionType) -> bool:
+    """Whether the code of a function was written in the body of a class."""
+    # `functools.wraps` changes the names of a function, but never those of its code and globals.
+    name = qualified_name(function.__code__, function.__qualname__)
+    module = function.__globals__.get("__name__")
+    if (name.rpartition(".")[0], module) != (cls.__qualname__, cls.__module__):
+        return False
+    # A base may be a namesake: `class Dropout(Dropout)`, or the class of before a reload.
+    for base in cls.__mro__[1:]:
+        held = vars(base).get(function.__code__.co_name)
+        if held is not None and any([function is link for link in unwrap(held)]):
+            return False
+    return True
+
+
+def merged_names(function: object) -> tuple[str, ...]:
+    """Return the names that are merged in a function."""
+    if not isinstance(function, FunctionType):
+        return ()
+    # `functools.wraps` copies the attribute to functions that merge nothing.
+    if not any([name.startswith(MISSING_METHOD) for name in function.__code__.co_names]):
+        return ()
+    names: tuple[str, ...] = vars(function).get(MERGED_NAMES, ())
+    return names
+
+
+def merged_methods_of(cls: type) -> Iterator[MergedMethod]:
+    """Yield every merged method of the class and its bases, the most derived first."""
+    for base in cls.__mro__:
+        if "__mergeable__" in vars(base):
+            yield from vars(base)["__mergeable__"].methods
+
+
+def declarations(cls: type, method: str) -> tuple[tuple[MergedMethod, Param], ...]:
+    """Return the declarations that hold in a method, in the order of its signature."""
+    definer = find_definer(cls, method)
+    if definer is None:
+        return ()
+    function = next((link for link in unwrap(vars(definer)[method]) if merged_names(link)), None)
+    if function is None:
+        listed = getattr(vars(definer).get("__mergeable__"), "methods", ())
+        if method in [level.name for level in listed]:
+            raise MergeDefinitionError(
+                f"{definer.__qualname__}.{method}() was merged, and its function has lost the "
+                f"merge: a tool has compiled it anew from its source, or another one was put in "
+                f"its place. Run the module again, with its decorators."
+            )
+        return ()
+    # From the bases on, so that the declaration of the most derived class counts.
+    found: dict[str, tuple[MergedMethod, Param]] = {}
+    for level in reversed(list(merged_methods_of(definer))):
+        # Under another name the class may have the same function, as in `evaluate = forward`.
+        holder = find_definer(definer, level.name)
+        held = () if holder is None else unwrap(vars(holder)[level.name])
+        if level.name == method or any([function is link for link in held]):
+            found |= {param.name: (level, param) for param in level.params}
+    order = function.__code__.co_varnames
+    names = found.keys() & {*merged_names(function)}
+    return tuple([found[name] for name in sorted(names, key=order.index)])

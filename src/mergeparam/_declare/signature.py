@@ -1,0 +1,200 @@
+"""The parameters and defaults of a function: read them, and work out what they are to become."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from typing_extensions import Format
+
+from mergeparam._compat import annotate_function, call_annotate
+from mergeparam._sentinels import MERGED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import CodeType
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Parameters(NamedTuple):
+    """The names in a `def` line, by kind and in order."""
+
+    positional_only: tuple[str, ...]
+    positional_or_keyword: tuple[str, ...]
+    var_positional: str | None
+    keyword_only: tuple[str, ...]
+    var_keyword: str | None
+
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """Those that a caller may give by position."""
+        return self.positional_only + self.positional_or_keyword
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Those that hold one argument each."""
+        return self.positional + self.keyword_only
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every name."""
+        variadic = (self.var_positional, self.var_keyword)
+        return self.named + tuple(name for name in variadic if name is not None)
+
+    def as_signature(self) -> str:
+        """Return the parameters as they stand in a `def` line, without defaults."""
+        parts = list(self.positional_only)
+        if parts:
+            parts.append("/")
+        parts += self.positional_or_keyword
+        if self.var_positional is not None:
+            parts.append(f"*{self.var_positional}")
+        elif self.keyword_only:
+            parts.append("*")
+        parts += self.keyword_only
+        if self.var_keyword is not None:
+            parts.append(f"**{self.var_keyword}")
+        return ", ".join(parts)
+
+
+def read_parameters(code: CodeType) -> Parameters:
+    """Return the parameters of a function's code."""
+    names, flags = code.co_varnames, code.co_flags
+    positional, keyword_only = code.co_argcount, code.co_kwonlyargcount
+    # The variadic ones stand behind all others: `*args` first, then `**kwargs`.
+    end = positional + keyword_only
+    has_args = bool(flags & inspect.CO_VARARGS)
+    return Parameters(
+        positional_only=names[: code.co_posonlyargcount],
+        positional_or_keyword=names[code.co_posonlyargcount : positional],
+        var_positional=names[end] if has_args else None,
+        keyword_only=names[positional:end],
+        var_keyword=names[end + has_args] if flags & inspect.CO_VARKEYWORDS else None,
+    )
+
+
+def read_defaults(function: FunctionType) -> dict[str, object]:
+    """Return the default of every parameter that has one."""
+    positional = function.__code__.co_varnames[: function.__code__.co_argcount]
+    values = function.__defaults__ or ()
+    # Defaults belong to the last positional parameters. A function may have more defaults than
+    # parameters: Python then ignores the first ones, and so do we.
+    pairs = zip(reversed(positional), reversed(values), strict=False)
+    return dict(reversed(list(pairs))) | (function.__kwdefaults__ or {})
+
+
+def change_defaults(
+    function: FunctionType, values: Mapping[str, object]
+) -> tuple[tuple[object, ...] | None, dict[str, object] | None]:
+    """Return `__defaults__` and `__kwdefaults__` with other values for some parameters."""
+    code = function.__code__
+    positional = code.co_varnames[: code.co_argcount]
+    keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    defaults = read_defaults(function) | dict(values)
+    return (
+        tuple([defaults[name] for name in positional if name in defaults]) or None,
+        {name: defaults[name] for name in keyword_only if name in defaults} or None,
+    )
+
+
+class OriginalSignature:
+    """Defaults and annotations as the author wrote them, before the parameters were merged."""
+
+    # Written out: what attrs generates is compiled again at every import.
+    __slots__ = ("annotate", "annotations", "defaults", "kwdefaults")
+
+    def __init__(
+        self,
+        defaults: tuple[object, ...] | None,
+        kwdefaults: dict[str, object] | None,
+        annotations: dict[str, Any],
+        annotate: Callable[[int], dict[str, Any]] | None,
+    ) -> None:
+        self.defaults = defaults
+        self.kwdefaults = kwdefaults
+        self.annotations = annotations
+        self.annotate = annotate
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let annotations travel as text: what would evaluate them holds the class's namespace."""
+        annotations = self.annotations
+        if self.annotate is not None:
+            annotations = call_annotate(self.annotate, Format.STRING)
+        return OriginalSignature, (self.defaults, self.kwdefaults, annotations, None)
+
+
+def read_original(function: FunctionType) -> OriginalSignature:
+    """Return the defaults and annotations of a function, without evaluating any."""
+    annotate = annotate_function(function)
+    return OriginalSignature(
+        function.__defaults__,
+        function.__kwdefaults__ and dict(function.__kwdefaults__),
+        {} if annotate else dict(function.__annotations__),
+        annotate,
+    )
+
+
+def original_signature(function: FunctionType, original: OriginalSignature) -> inspect.Signature:
+    """Return the signature that `function` had when its `original` was read."""
+    before = FunctionType(
+        function.__code__, function.__globals__, function.__name__, closure=function.__closure__
+    )
+    before.__defaults__, before.__kwdefaults__ = original.defaults, original.kwdefaults
+    if original.annotate is not None:
+        before.__annotate__ = original.annotate  # type: ignore[attr-defined]  # of 3.14
+    else:
+        before.__annotations__ = original.annotations
+    return read_signature(before)
+
+
+def read_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature; names in annotations that are not defined yet do no harm."""
+    if sys.version_info >= (3, 14):
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+    return inspect.signature(function)
+
+
+def exposes(function: FunctionType, names: tuple[str, ...]) -> bool:
+    """Whether a wrapper itself shows parameters to callers: by `MERGED`, or `__signature__`."""
+    if "__signature__" in vars(function):
+        return True
+    defaults = read_defaults(function)
+    return any(defaults.get(name) is MERGED for name in names)
+
+
+def without_parameters(
+    signature: inspect.Signature, gone: set[str], required: set[str]
+) -> inspect.Signature:
+    """Return the signature that callers have when some parameters are gone.
+
+    Each parameter of it is of a kind that callers can use. Those in `required` have to be given,
+    whatever their default is.
+    """
+    # A positional-only parameter can be given only together with all that stand before it.
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    demanded = [name for name, item in signature.parameters.items() if item.kind is kind]
+    while demanded and demanded[-1] not in required:
+        demanded.pop()
+    required = required | {*demanded}
+    parameters, by_position, optional_before = [], True, False
+    for name, parameter in signature.parameters.items():
+        if name in required:
+            parameter = parameter.replace(default=parameter.empty)  # noqa: PLW2901 - from here on
+        is_gone = name in gone and name not in demanded
+        positional = parameter.kind in POSITIONAL
+        is_required = parameter.default is parameter.empty
+        # Behind a positional parameter that is gone, and from a required one behind an optional
+        # one on, callers reach nothing by position any more.
+        if positional and (is_gone or (is_required and optional_before)):
+            by_position = False
+        optional_before = optional_before or (positional and not is_required)
+        if is_gone:
+            continue
+        if by_position or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
+            parameters.append(parameter)
+        elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
+    return signature.replace(parameters=parameters)

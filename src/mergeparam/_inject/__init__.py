@@ -1,0 +1,1 @@
+"""Declaration in, functions and an amended class out."""

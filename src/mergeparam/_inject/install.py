@@ -1,0 +1,219 @@
+"""The only room that changes a class: all of a declaration, or nothing of it."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from mergeparam._call.provide import provide, run_in_steps
+from mergeparam._call.resolve import (
+    IDENTITY_OF,
+    make_body,
+    make_conflict,
+    make_missing,
+    make_unset,
+    refuse_unnamed,
+)
+from mergeparam._declare.annotations import (
+    copy_annotations,
+    optional_annotations,
+    optional_signature,
+)
+from mergeparam._declare.methods import MERGED_NAMES, merged_methods_of, merged_names
+from mergeparam._declare.signature import change_defaults, exposes
+from mergeparam._inject.source import (
+    MERGED_ATTRIBUTE,
+    UNNAMED_METHOD,
+    PrivateNames,
+    body_method,
+    conflict_method,
+    is_read_through_class,
+    missing_method,
+    unset_method,
+)
+from mergeparam._inject.wrapper import EXIT_CLASSES, EXITS, PROVIDE, RUN_IN_STEPS
+from mergeparam._sentinels import MERGED
+from mergeparam._spec import MergedClass, MergedMethod
+from mergeparam.errors import MergeDefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import CodeType
+
+    from mergeparam._declare.checks import Declaration
+
+_ABSENT: Any = object()
+
+
+class Plan(NamedTuple):
+    """What one declaration will change: with which names and code, and what is carried."""
+
+    declaration: Declaration
+    method: MergedMethod
+    names: PrivateNames
+    code: CodeType
+
+
+Change: TypeAlias = tuple[Any, str, object]
+"""A class or a function, one of its attributes, and what that is to be."""
+
+
+def install(cls: type, plans: Sequence[Plan]) -> None:
+    """Make the methods of a class merge, and the class carry what that needs; all or nothing."""
+    changes: list[Change] = []
+    for plan in plans:
+        method = plan.declaration.method
+        unset = {param.name: param.unset for param in plan.declaration.params}
+        found: Any = method.found
+        if method.ownership == "own":
+            changes += _changes_of_function(method.function, plan.code, unset)
+            # A wrapper that shows the parameters itself was made elsewhere. The class gets a copy
+            # of it, which calls the same function.
+            is_wrapper = isinstance(found, FunctionType) and found is not method.function
+            if is_wrapper and exposes(found, plan.declaration.names):
+                shown = copy_function(found, found.__code__)
+                for change in _changes_of_signature(shown, unset):
+                    setattr(*change)
+                changes.append((cls, method.name, shown))
+        else:
+            # Nothing that was written elsewhere changes: the class gets a function of its own,
+            # under every name that it has for the other one.
+            made = copy_function(method.function, plan.code)
+            if method.ownership == "opaque":
+                _speak_for(found, made)
+            for change in _changes_of_function(made, plan.code, unset):
+                setattr(*change)
+            aliases = [name for name, held in vars(cls).items() if held is found]
+            changes += [(cls, name, made) for name in {method.name, *aliases}]
+        changes += [(cls, name, value) for name, value in _private_methods(cls, plan).items()]
+    own = vars(cls)["__mergeable__"].methods if "__mergeable__" in vars(cls) else ()
+    methods = (*[plan.method for plan in plans], *own)
+    changes += [
+        (cls, MERGED_ATTRIBUTE, MERGED),
+        (cls, UNNAMED_METHOD, refuse_unnamed),
+        (cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
+    ]
+    _apply(cls, changes)
+
+
+def _changes_of_function(
+    function: FunctionType, code: CodeType, unset: dict[str, object]
+) -> list[Change]:
+    return [
+        (function, "__code__", code),
+        *_changes_of_signature(function, unset),
+        (function, MERGED_NAMES, merged_names(function) + tuple(unset)),
+    ]
+
+
+def _changes_of_signature(function: FunctionType, unset: dict[str, object]) -> list[Change]:
+    """Return the changes that make parameters optional."""
+    code = function.__code__
+    named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    declared = {name: value for name, value in unset.items() if name in named}
+    defaults, kwdefaults = change_defaults(function, declared)
+    changes: list[Change] = [
+        (function, "__defaults__", defaults),
+        (function, "__kwdefaults__", kwdefaults),
+        (function, *optional_annotations(function, unset)),
+    ]
+    explicit = vars(function).get("__signature__")
+    if explicit is not None:
+        changes.append((function, "__signature__", optional_signature(explicit, unset)))
+    return changes
+
+
+def _speak_for(found: Callable[..., Any], wrapper: FunctionType) -> None:
+    """Give a wrapper the names and attributes of what it goes around."""
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        if hasattr(found, name):
+            setattr(wrapper, name, getattr(found, name))
+    held = getattr(found, "__dict__", {})
+    # The wrapper speaks for itself: `inspect` must not look for a signature behind it.
+    vars(wrapper).update({key: held[key] for key in held if key != "__wrapped__"})
+    vars(wrapper).pop("__wrapped__", None)
+
+
+def _private_methods(  # noqa: C901 - what there may be, one after the other
+    cls: type, plan: Plan
+) -> dict[str, object]:
+    """Return the private methods of a declaration, under their names."""
+    method, suffix = plan.method, plan.names.suffix
+    own = plan.declaration.method
+    made: dict[str, Any] = {}
+    for param in method.params:
+        name = missing_method(param.name) + suffix
+        made[name] = make_missing(method, param, name)
+        if param.on_conflict in ("raise", "raise_if_different"):
+            name = conflict_method(param.name) + suffix
+            made[name] = make_conflict(method, param, name)
+        if is_read_through_class(param, plan.names):
+            name = unset_method(param.name) + suffix
+            made[name] = make_unset(method, param, name)
+    if method.injection == "wrap":
+        name = body_method(method.name) + suffix
+        body = own.found
+        if own.ownership != "opaque":
+            body = copy_function(own.function, own.function.__code__)
+            # The examples in its docstring are those of the method, and are to be found once.
+            body.__doc__ = None
+            # It is no method that subclasses could override.
+            vars(body).pop("__isabstractmethod__", None)
+        made[name] = make_body(method.identity, body, name)
+    for name, function in made.items():
+        # Found under its own name, so that it is pickled like other methods of the class.
+        function.__module__, function.__name__ = cls.__module__, name
+        function.__qualname__ = f"{cls.__qualname__}.{name}"
+        setattr(function, IDENTITY_OF, method.identity)
+        # Runtime type checkers that decorate whole classes leave alone what has this mark.
+        function.__no_type_check__ = True
+    # A base's body may be handed what this class has merged, and then asks about a conflict.
+    for level in merged_methods_of(cls):
+        if level.name == method.name:
+            for param in level.params:
+                name = conflict_method(param.name) + level.suffix
+                again = any([param.name == other.name for other in method.params])
+                if again and param.on_conflict in ("raise", "raise_if_different"):
+                    made[name] = make_conflict(level, param, name, forwarded=True)
+                    setattr(made[name], IDENTITY_OF, level.identity)
+    if method.injection == "wrap":
+        made[EXITS] = EXIT_CLASSES
+    if method.provides:
+        made[PROVIDE], made[RUN_IN_STEPS] = provide, staticmethod(run_in_steps)
+    return made
+
+
+def copy_function(function: FunctionType, code: CodeType) -> FunctionType:
+    """Return a function that differs from `function` in nothing but its code."""
+    copy = FunctionType(
+        code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    vars(copy).update(vars(function))
+    for name in ("__module__", "__qualname__", "__doc__", "__kwdefaults__", "__type_params__"):
+        if hasattr(function, name):
+            setattr(copy, name, getattr(function, name))
+    copy_annotations(function, copy)
+    return copy
+
+
+def _apply(cls: type, changes: Sequence[Change]) -> None:
+    """Make all changes, or none: where one is refused, those before it are taken back."""
+    done: list[Change] = []
+    try:
+        for holder, name, value in changes:
+            # Of a class its own attribute counts, not one that it inherits.
+            own = vars(cls).get(name, _ABSENT) if holder is cls else getattr(holder, name, _ABSENT)
+            setattr(holder, name, value)
+            done.append((holder, name, own))
+    except BaseException as error:
+        for holder, name, own in reversed(done):
+            if own is _ABSENT:
+                delattr(holder, name)
+            else:
+                setattr(holder, name, own)
+        if not isinstance(error, TypeError | AttributeError):
+            raise
+        raise MergeDefinitionError(
+            f"{cls.__qualname__} does not let its attribute {name!r} be set ({error}). "
+            f"Put @mergeable on a subclass of it."
+        ) from error

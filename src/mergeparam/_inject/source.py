@@ -1,0 +1,187 @@
+"""A declaration in, the merge as Python source out.
+
+`mergeparam show --source` prints it, the splicer compiles it into the method's own code, and a
+generated wrapper begins with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mergeparam._declare.methods import MISSING_METHOD
+from mergeparam._sentinels import UNSET
+
+if TYPE_CHECKING:
+    from mergeparam._declare.checks import Declaration
+    from mergeparam._spec import Param
+
+IDENTITY = "identity"
+"""Stands for a declaration's identity in the source that is compiled once for many methods."""
+
+PRIVATE_METHODS = (MISSING_METHOD, "_mergeparam_conflict_", "_mergeparam_unset_")
+"""How the names of the private methods begin that the class has for each merged parameter."""
+
+MERGED_ATTRIBUTE = "_mergeparam_merged"
+"""The private attribute that holds `MERGED`, the default that the author has written."""
+
+UNNAMED_METHOD = "_mergeparam_unnamed"
+"""The private method that refuses a call in which a parameter is left at `MERGED`."""
+
+_LITERALS = {"None": None, "True": True, "False": False, "...": ...}
+
+
+class PrivateNames(NamedTuple):
+    """The names of what the merge reads besides the method's own parameters.
+
+    The names of the class's private methods end in `suffix`. `unset_globals` has, by parameter,
+    the globals that hold `unset` objects.
+    """
+
+    suffix: str
+    unset_globals: dict[str, str]
+
+
+def missing_method(name: str) -> str:
+    """Return the name of the private method that resolves a parameter that neither has set."""
+    return f"{MISSING_METHOD}{name}"
+
+
+def conflict_method(name: str) -> str:
+    """Return the name of the private method that resolves a parameter that both have set."""
+    return f"_mergeparam_conflict_{name}"
+
+
+def unset_method(name: str) -> str:
+    """Return the name of the private method that returns a parameter's `unset` object."""
+    return f"_mergeparam_unset_{name}"
+
+
+def body_method(name: str) -> str:
+    """Return the name of the private method that returns the body of a wrapped method."""
+    return f"_mergeparam_body_{name.strip('_')}"
+
+
+def literal_of(unset: object) -> str | None:
+    """Return an `unset` object as source, where that is a literal."""
+    for text, value in _LITERALS.items():
+        if unset is value:
+            return text
+    return None
+
+
+def choose_suffix(declaration: Declaration, taken: set[str]) -> str:
+    """Return a suffix for private names that neither a base nor `taken` has; add to `taken`."""
+    wanted = [body_method(declaration.method.name)]
+    for name in declaration.names:
+        wanted += [prefix + name for prefix in PRIVATE_METHODS]
+    namespaces = [vars(base) for base in declaration.method.cls.__mro__]
+    number, suffix = 1, ""
+    while any([name + suffix in space for space in (*namespaces, taken) for name in wanted]):
+        number += 1
+        suffix = f"_{number}"
+    taken.update([name + suffix for name in wanted])
+    return suffix
+
+
+def merge_source(
+    receiver: str,
+    params: tuple[Param, ...],
+    names: PrivateNames,
+    *,
+    identity: object = IDENTITY,
+    may_receive_merged: tuple[str, ...] = (),
+    unnamed: tuple[str, ...] = (),
+) -> str:
+    """Return the merge of `params` as the statements that a careful author would write.
+
+    A parameter `may_receive_merged` because a wrapper has read that default before it was
+    replaced, and hands it on. One that is `unnamed` is left at `MERGED`; a decorator further up
+    may merge it, and that merge comes before this one.
+    """
+    lines: list[str] = []
+    for name in unnamed:
+        lines += [
+            f"if {name} is {receiver}.{MERGED_ATTRIBUTE}:",
+            f"    {receiver}.{UNNAMED_METHOD}({name!r})",
+        ]
+    for param in params:
+        name, attribute = param.name, f"{receiver}.{param.attribute}"
+        unset = literal_of(param.unset) or names.unset_globals.get(name)
+        if unset is None:
+            unset = f"{receiver}.{unset_method(name)}{names.suffix}({identity!r})"
+        ask = f"{receiver}.{missing_method(name)}{names.suffix}({identity!r})"
+        decide = f"{receiver}.{conflict_method(name)}{names.suffix}({identity!r}, "
+        if name in may_receive_merged:
+            lines += [
+                f"if {name} is {receiver}.{MERGED_ATTRIBUTE}:",
+                f"    {name} = {unset}",
+            ]
+        # As a pattern, an underscore captures nothing.
+        if param.on_conflict == "use_attribute" and unset == "None" and name != "_":
+            # A pattern captures the attribute, so that it is read once without another local.
+            lines += [
+                f"match {attribute}:",
+                "    case None:",
+                f"        if {name} is None:",
+                f"            {name} = {ask}",
+                f"    case {name}:",
+                "        pass",
+            ]
+            continue
+        lines += [
+            f"if {name} is {unset}:",
+            f"    {name} = {attribute}",
+            f"    if {name} is {unset}:",
+            f"        {name} = {ask}",
+        ]
+        if param.on_conflict == "raise":
+            lines += [
+                f"elif {attribute} is not {unset}:",
+                f"    {name} = {decide}{name}, {attribute})",
+            ]
+        elif param.on_conflict == "raise_if_different":
+            # A pair keeps both values, so that the attribute is read once without another local.
+            lines += [
+                "else:",
+                f"    {name} = ({name}, {attribute})",
+                f"    if {name}[1] is {unset} or {name}[1] is {name}[0]:",
+                f"        {name} = {name}[0]",
+                "    else:",
+                f"        {name} = {decide}*{name})",
+            ]
+        elif param.on_conflict == "use_attribute":
+            lines += [
+                "else:",
+                f"    {name} = ({name}, {attribute})",
+                f"    {name} = {name}[{name}[1] is not {unset}]",
+            ]
+    return "".join([f"{line}\n" for line in lines])
+
+
+def share_unset(declaration: Declaration) -> dict[str, str]:
+    """Return the private global that holds each parameter's `unset` object, by parameter.
+
+    The names are added to the globals of the method's module. A read of a global costs what the
+    author's own would, and a rebinding of the author's name changes nothing.
+    """
+    cls, function = declaration.method.cls, declaration.method.function
+    found: dict[str, str] = {}
+    for param in declaration.params:
+        if literal_of(param.unset) is not None:
+            continue
+        name = f"_mergeparam_unset_{cls.__name__}_{param.name}"
+        if param.unset is UNSET:
+            name = "_mergeparam_UNSET"
+        # A reloaded module, and a function that makes classes, come with new objects for the same
+        # names. Their merges read them through the class, so that no module grows.
+        if (
+            name.isidentifier()
+            and function.__globals__.setdefault(name, param.unset) is param.unset
+        ):
+            found[param.name] = name
+    return found
+
+
+def is_read_through_class(param: Param, names: PrivateNames) -> bool:
+    """Whether the merge reads the parameter's `unset` object through the class."""
+    return literal_of(param.unset) is None and param.name not in names.unset_globals
