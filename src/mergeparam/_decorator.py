@@ -11,9 +11,9 @@ from mergeparam._declare.checks import Declaration, check_all_named, check_param
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
-from mergeparam._inject.source import PrivateNames, choose_suffix, share_unset
+from mergeparam._inject.source import choose_suffix, share_unset
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
-from mergeparam._spec import MergedMethod, Param
+from mergeparam._spec import MergedMethod, Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -177,11 +177,11 @@ def _plan(
         injection=injection,
         size=size,
         identity=identity,
-        suffix=names.suffix,
+        names=names,
         original=read_original(method.function),
         provides=provides,
     )
-    return Plan(declaration, merged, names, code)
+    return Plan(declaration, merged, code)
 
 
 def _frame_of_the_class() -> FrameType:

@@ -20,17 +20,15 @@ import sys
 import sysconfig
 import time
 import types
+import typing
 import warnings
-import zlib
-
-import attrs
 
 from mergeparam import UNSET, Param
-from mergeparam._generate import signature_source
-from mergeparam._parameters import read_parameters
-from mergeparam._prologue import make_merges, merge_source
-from mergeparam._spec import POLICIES
-from mergeparam._splice import splice
+from mergeparam._declare.signature import read_parameters
+from mergeparam._inject.source import IDENTITY as STAND_IN
+from mergeparam._inject.source import merge_source
+from mergeparam._inject.splice import extract_merge, splice
+from mergeparam._spec import POLICIES, PrivateNames
 
 STDLIB = pathlib.Path(sysconfig.get_path("stdlib"))
 RESUME = dis.opmap["RESUME"]
@@ -54,22 +52,18 @@ UNSETS = (None, UNSET, False, ...)
 UNCOMPILABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OSError)
 SHOWN_FAILURES = 10
 MARKER = "__behind_the_merge__"
+IDENTITY = 2**55 + 1
 
 
-@attrs.frozen
-class FileResult:
-    """What became of one file."""
+class FileResult(typing.NamedTuple):
+    """What became of some files."""
 
     swept: int = 0
-    skipped: collections.Counter = attrs.field(factory=collections.Counter)
+    skipped: collections.Counter = collections.Counter()  # noqa: RUF012 - only ever added
     failures: tuple[str, ...] = ()
 
     def __add__(self, other):
-        return FileResult(
-            self.swept + other.swept,
-            self.skipped + other.skipped,
-            self.failures + other.failures,
-        )
+        return FileResult(*map(operator.add, self[:], other[:]))
 
 
 # What is swept
@@ -110,18 +104,42 @@ def is_function(code):
     )
 
 
+class MergeForm(typing.NamedTuple):
+    """Everything that a merge is made of."""
+
+    receiver: str
+    params: tuple[Param, ...]
+    names: PrivateNames = PrivateNames("", {})
+    identity: int = IDENTITY
+    may_receive_merged: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
+
+    def source(self, **replaced):
+        """Return the merge as a generated wrapper begins with it."""
+        return merge_source(**{**self._asdict(), **replaced})
+
+    def splice_into(self, code):
+        """Return the code with the merge in it, and its size, as `mergeable` makes it."""
+        parameters = read_parameters(code)
+        source = self.source(names=self.names._replace(suffix=""), identity=STAND_IN)
+        cells = tuple(name for name in parameters.all if name in code.co_cellvars)
+        merge = extract_merge(source, parameters.as_signature(), cells)
+        return splice(code, merge, suffix=self.names.suffix, identity=self.identity)
+
+
 def merge_for(code):
-    """Return key, receiver and parameters of a merge; the last parameter, or the only one."""
+    """Return a merge of the last parameter, or of the only one."""
     parameters = read_parameters(code)
     receiver = (*parameters.positional, parameters.var_positional or parameters.all[0])[0]
     *_, merged = receiver, *(name for name in parameters.named if name != receiver)
-    draw = zlib.crc32(code.co_qualname.encode())
-    policy, unset = POLICIES[draw % 4], UNSETS[draw // 4 % 4]
-    if merged == "_":
-        policy = "raise"  # as a pattern, which "use_attribute" is written with, `_` is no name
-    item = "[0]" if receiver == parameters.var_positional else ""
-    params = (Param(merged, on_conflict=policy, unset=unset),)
-    return code.co_qualname, f"{receiver}{item}", params
+    draw = random.Random(code.co_qualname)
+    return MergeForm(
+        f"{receiver}[0]" if receiver == parameters.var_positional else receiver,
+        (Param(merged, on_conflict=draw.choice(POLICIES), unset=draw.choice(UNSETS)),),
+        PrivateNames(draw.choice(["", "_2"]), draw.choice([{}, {merged: "_mergeparam_UNSET"}])),
+        may_receive_merged=draw.choice([(), (merged,)]),
+        unnamed=draw.choice([(), (parameters.all[0],)]),
+    )
 
 
 # What is expected
@@ -130,12 +148,12 @@ def merge_for(code):
 def differences(code):
     """Yield what is wrong with the code after a merge was spliced into it."""
     merge = merge_for(code)
-    merges = make_merges(code, *merge)
-    new = splice(code, merges)
-    at, size = entry_point(code.co_code), len(new.co_code) - len(code.co_code)
-    yield from _header_differences(code, new, merges[0].template)
+    by_hand = compile_by_hand(code, merge.source())
+    new, size = merge.splice_into(code)
+    at = entry_point(code.co_code)
+    yield from _header_differences(code, new, by_hand)
     yield from _instruction_differences(code, new, at, size)
-    if written_by_hand(code, merge_source(*merge)) != decode(new, at, at + size):
+    if before_marker(by_hand) != decode(new, at, at + size):
         yield "the merge"
     if handlers(new) != [shifted_handler(entry, at, size) for entry in handlers(code)]:
         yield "exception table"
@@ -156,7 +174,7 @@ def resume_caches():
     return (following.offset - resume.offset) // 2 - 1
 
 
-def _header_differences(code, new, template):
+def _header_differences(code, new, by_hand):
     for name in UNCHANGED:
         if getattr(code, name) != getattr(new, name):
             yield name
@@ -167,7 +185,7 @@ def _header_differences(code, new, template):
         map(operator.is_, old_consts, code.co_consts)
     ):
         yield "co_consts"
-    if new.co_stacksize < max(code.co_stacksize, template.co_stacksize):
+    if new.co_stacksize < max(code.co_stacksize, by_hand.co_stacksize):
         yield "co_stacksize"
 
 
@@ -180,10 +198,9 @@ def _instruction_differences(code, new, at, size):
         yield "a jump before the merge"
 
 
-def written_by_hand(code, merge):
+def before_marker(by_hand):
     """Return the decoded instructions that the compiler makes of a merge's source text."""
-    template = compile_by_hand(code, merge)
-    decoded = decode(template, entry_point(template.co_code))
+    decoded = decode(by_hand, entry_point(by_hand.co_code))
     return list(itertools.takewhile(lambda item: item[:2] != ("LOAD_GLOBAL", MARKER), decoded))
 
 
@@ -192,7 +209,7 @@ def compile_by_hand(code, merge):
     parameters = read_parameters(code)
     cells = ", ".join(name for name in parameters.all if name in code.co_cellvars)
     lines = [
-        f"def by_hand({signature_source(parameters)}):",
+        f"def by_hand({parameters.as_signature()}):",
         *merge.splitlines(),
         # Long enough that the compiler does not copy it to every jump that leads here.
         *[MARKER] * 5,

@@ -1,277 +1,184 @@
 """The splicer and the PyPI package `bytecode`, which decodes everything, agree.
 
-The package gets the merge as the compiler makes it from source text, in a function that has the
-target's own parameters and cells; the splicer has to get there from its templates.
+The package gets the merge as the compiler makes it from the source that a wrapper begins with; the
+splicer has to get there from the source that methods of the same signature share.
 """
 
 import dis
 import sys
 import textwrap
-import types
 
 import bytecode
 import pytest
 import sweep
+from sweep import MergeForm
 
 from mergeparam import UNSET, Param
-from mergeparam._parameters import read_parameters
-from mergeparam._prologue import make_merges, merge_source
-from mergeparam._splice import splice
+from mergeparam._declare.signature import read_parameters
+from mergeparam._spec import POLICIES, PrivateNames
 
-JUMPS = {*dis.hasjrel, *dis.hasjabs}
-PLAIN_LOAD = "LOAD_FAST_BORROW" if "LOAD_FAST_BORROW" in dis.opmap else "LOAD_FAST"
-
-TARGETS = {
-    "simple": """
-        def target(self, x, *, d=None):
-            return x if d else self.rate
-        """,
-    "empty body": """
-        def target(self, d): pass
-        """,
-    "docstring only": """
-        def target(self, d):
-            "Return nothing."
-        """,
-    "decorated over several lines": """
-        @(lambda f:
-            f)
-        def target(
-            self,
-            x,
-            d=None,
-        ):
-            return (
-                x,
-                d,
-            )
-        """,
-    "lambda": """
-        target = lambda self, x, d=None: (x and d) or self.y
-        """,
-    "merged parameter in a cell": """
-        def target(self, x, d=None):
-            return lambda: d
-        """,
-    "receiver in a cell": """
-        def target(self, x, d=None):
-            return [lambda: self for _ in x]
-        """,
-    "all in cells and local cells": """
-        def target(self, x, d=None):
-            y = z = x
-            return lambda: (self, x, d, y, z)
-        """,
-    "rebinds its cells": """
-        def target(self, x, d=None):
-            def inner():
-                nonlocal d, self
-                d = self = x
-            inner()
-            del x
-            return d
-        """,
-    "free variables": """
-        def outer(y, z):
-            def target(self, x, d=None):
-                return x, d, y, z
-            return target
-        """,
-    "free variables and cells": """
-        def outer(y, z):
-            def target(self, x, d=None):
-                nonlocal y
-                y = d
-                return lambda: (self, d, z)
-            return target
-        """,
-    "implicit __class__": """
-        class C:
-            def target(self, x, d=None):
-                return super().target(x, d=d), __class__
-        """,
-    "generator": """
-        def target(self, x, d=None):
-            got = yield d
-            yield from x
-            return got
-        """,
-    "generator with cells and free variables": """
-        def outer(y):
-            def target(self, x, d=None):
-                yield lambda: (self, d, y)
-            return target
-        """,
-    "generator that tries at once": """
-        def target(self, x, d=None):
-            try:
-                yield d
-            except GeneratorExit:
-                self.close()
-        """,
-    "coroutine": """
-        async def target(self, x, d=None):
-            async with x as y:
-                return await y(d)
-        """,
-    "asynchronous generator": """
-        async def target(self, x, d=None):
-            async for y in x:
-                yield y, d
-            yield [z async for z in self]
-        """,
-    "tries at once": """
-        def target(self, x, d=None):
-            try:
-                return x(d)
-            except (ValueError, TypeError) as error:
-                self.report(error)
-                raise
-            finally:
-                self.done()
-        """,
-    "try in try": """
-        def target(self, x, d=None):
-            try:
-                try:
-                    x()
-                except* ValueError as group:
-                    d = group
-            except OSError:
-                return 1
-            else:
-                return 2
-        """,
-    "loops at once": """
-        def target(self, x, d=None):
-            while True:
-                if x(d):
-                    continue
-                if self.stop:
-                    break
-        """,
-    "loops at once, on the merged parameter": """
-        def target(self, x, d=None):
-            while d:
-                d = d - 1
-            for y in x:
-                self.use(y)
-        """,
-    "loop and try at once": """
-        def target(self, x, d=None):
-            while True:
-                try:
-                    return x(d)
-                except ValueError:
-                    pass
-        """,
-    "with": """
-        def target(self, x, d=None):
-            with self.lock, x as y:
-                return y(d)
-        """,
-    "match": """
-        def target(self, x, d=None):
-            match x:
-                case {"a": [first, *_], **rest} if d:
-                    return first, rest
-                case self.Point(a=0, b=b) | [_, b]:
-                    return b
-                case None | "none":
-                    return d
-            return -1
-        """,
-    "comprehensions": """
-        def target(self, x, d=None):
-            return [y for y in x if y is d], {k: d for k in self}, (d for _ in x)
-        """,
-    "positional-only": """
-        def target(self, x, d, /, y=1):
-            return self, x, d, y
-        """,
-    "variadic": """
-        def target(self, *args, d=None, **kwargs):
-            return lambda: (args, d, kwargs)
-        """,
-    "every kind": """
-        def target(self, x, /, y, *args, d=None, z=1, **kwargs):
-            return args, d, kwargs, x, y, z
-        """,
-    "uses the names of the merge": """
-        def target(self, x, d=None):
-            self.e = self.d = self.inner.d = self.d(self.e)
-            return self._mergeparam_both(None, "d", "e", True, x)
-        """,
-    "imports and globals": """
-        def target(self, x, d=None):
-            global y
-            import os.path as path
-            from os import sep
-            y = path, sep, f"{x!r:>{d}}", x[1:d], lambda *, a=d: a
-        """,
-    "annotations and defaults inside": """
-        def target(self, x, d=None):
-            class Inner[T](x):
-                y: d = self
-            def inner(a: x, /, b: d = d) -> self: ...
-            return Inner, inner
-        """,
-    "over 255 names": "def target(self, x, d=None):\n"
-    + "".join(f"    x.n{i} = n{i}\n" for i in range(300)),
-    "just under 128 names": "def target(self, x, d=None):\n"
-    + "".join(f"    x.n{i} = 0\n" for i in range(126)),
-    "over 255 constants": "def target(self, x, d=None):\n    x("
-    + "".join(f"{i}.5, " for i in range(300))
-    + ")\n",
-    "over 255 of both, as a generator in a loop": "def target(self, x, d=None):\n"
-    "    while True:\n        try:\n"
+SHORT = """
+def simple(self, x, *, d=None): return x if d else self.rate
+def empty(self, d): pass
+def docstring_only(self, d): "Return nothing."
+@(lambda f:
+    f)
+def decorated_over_several_lines(
+    self, x,
+    d=None,
+):
+    return (x,
+        d)
+a_lambda = lambda self, x, d=None: (x and d) or self.y
+def parameter_in_a_cell(self, x, d=None): return lambda: d
+def receiver_in_a_cell(self, x, d=None): return [lambda: self for _ in x]
+def cells_and_local_cells(self, x, d=None):
+    y = z = x
+    return lambda: (self, x, d, y, z)
+def rebinds_its_cells(self, x, d=None):
+    def inner():
+        nonlocal d, self
+        d = self = x
+    inner()
+    del x
+    return d
+def outer(y, z):
+    def free_variables(self, x, d=None): return x, d, y, z
+    def free_variables_and_cells(self, x, d=None):
+        nonlocal y
+        y = d
+        return lambda: (self, d, z)
+    def generator_with_both(self, x, d=None): yield lambda: (self, d, y)
+class C:
+    def implicit_class(self, x, d=None): return super().target(x, d=d), __class__
+def generator(self, x, d=None):
+    got = yield d
+    yield from x
+    return got
+def generator_that_tries_at_once(self, x, d=None):
+    try: yield d
+    except GeneratorExit: self.close()
+async def coroutine(self, x, d=None):
+    async with x as y: return await y(d)
+async def asynchronous_generator(self, x, d=None):
+    async for y in x: yield y, d
+    yield [z async for z in self]
+def tries_at_once(self, x, d=None):
+    try: return x(d)
+    except (ValueError, TypeError) as error:
+        self.report(error)
+        raise
+    finally: self.done()
+def try_in_try(self, x, d=None):
+    try:
+        try: x()
+        except* ValueError as group: d = group
+    except OSError: return 1
+    else: return 2
+def loops_at_once(self, x, d=None):
+    while True:
+        if x(d): continue
+        if self.stop: break
+def loops_on_the_merged_parameter(self, x, d=None):
+    while d: d = d - 1
+    for y in x: self.use(y)
+def loop_and_try_at_once(self, x, d=None):
+    while True:
+        try: return x(d)
+        except ValueError: pass
+def with_statement(self, x, d=None):
+    with self.lock, x as y: return y(d)
+def match_statement(self, x, d=None):
+    match x:
+        case {"a": [first, *_], **rest} if d: return first, rest
+        case self.Point(a=0, b=b) | [_, b]: return b
+        case None | "none": return d
+    return -1
+def comprehensions(self, x, d=None):
+    return [y for y in x if y is d], {k: d for k in self}, (d for _ in x)
+def positional_only(self, x, d, /, y=1): return self, x, d, y
+def variadic(self, *args, d=None, **kwargs): return lambda: (args, d, kwargs)
+def every_kind(self, x, /, y, *args, d=None, z=1, **kwargs): return args, d, kwargs, x, y, z
+def uses_the_names_of_the_merge(self, x, d=None):
+    self.e = self.d = self.inner.d = self.d(self.e)
+    return self._mergeparam_missing_d(None, "identity", True), self._mergeparam_conflict_d
+def imports_and_globals(self, x, d=None):
+    global y
+    import os.path as path
+    from os import sep
+    y = path, sep, f"{x!r:>{d}}", x[1:d], lambda *, a=d: a
+"""
+NEEDS_312 = """
+def annotations_and_defaults_inside(self, x, d=None):
+    class Inner[T](x):
+        y: d = self
+    def inner(a: x, /, b: d = d) -> self: ...
+    return Inner, inner
+"""
+MANY = [f"p{i}" for i in range(300)]
+EVERY = ", ".join(["self", *MANY, "d"])
+LONG = {
+    "over_255_names": "".join(f"    x.n{i} = n{i}\n" for i in range(300)),
+    "just_under_128_names": "".join(f"    x.n{i} = 0\n" for i in range(126)),
+    "over_255_constants": f"    x({', '.join(f'{i}.5' for i in range(300))})\n",
+    "over_255_of_both_in_a_generator": "    while True:\n        try:\n"
     + "".join(f"            yield x.n{i}({i}.5, lambda: d)\n" for i in range(300))
-    + "        except ValueError:\n            pass\n",
-    "over 65535 constants": "def target(self, x, d=None):\n    x("
-    + "".join(f"{i}.5, " for i in range(66000))
-    + ")\n",
-    "over 16 parameters": f"def target(self, {', '.join(f'p{i}' for i in range(20))}, d):\n"
-    "    return p0, p17, d\n",
-    "over 255 parameters": f"def target(self, {', '.join(f'p{i}' for i in range(300))}, d):\n"
-    "    return p0, p270, d\n",
-    "over 255 parameters in cells": "def target("
-    f"self, {', '.join(f'p{i}' for i in range(300))}, d):\n"
-    f"    return lambda: (self, {', '.join(f'p{i}' for i in range(300))}, d)\n",
+    + "        except ValueError: pass\n",
 }
-NEEDS_312 = {"annotations and defaults inside"}
+TARGETS = "".join(
+    [
+        SHORT,
+        NEEDS_312 if sys.version_info >= (3, 12) else "",
+        *[f"def {name}(self, x, d=None):\n{body}" for name, body in LONG.items()],
+        f"def over_16_parameters(self, {', '.join(MANY[:20])}, d): return p0, p17, d\n",
+        f"def over_255_parameters({EVERY}): return p0, p270, d\n",
+        f"def over_255_cells({EVERY}): return lambda: ({EVERY})\n",
+    ]
+)
 
 LONG_PATH = ".".join(f"part{i}" for i in range(140))
+GLOBAL = PrivateNames("", {"d": "_mergeparam_UNSET"})
+PARAMS = {
+    **{policy: Param("d", on_conflict=policy) for policy in POLICIES},
+    **{f"{policy}, UNSET": Param("d", unset=UNSET, on_conflict=policy) for policy in POLICIES},
+    "other literals": Param("d", unset=False, default=1),
+    "ellipsis": Param("d", unset=...),
+    "dotted": Param("d", attribute="inner.d"),
+    "dotted, pinned": Param("d", attribute="inner._d", on_conflict="use_attribute"),
+    "jumps over 255": Param("d", attribute=LONG_PATH),
+}
 MERGES = {
-    "raise": (Param("d"),),
-    "raise_if_different": (Param("d", on_conflict="raise_if_different"),),
-    "use_call": (Param("d", on_conflict="use_call"),),
-    "use_attribute": (Param("d", on_conflict="use_attribute"),),
-    "raise, UNSET": (Param("d", unset=UNSET),),
-    "raise_if_different, UNSET": (Param("d", unset=UNSET, on_conflict="raise_if_different"),),
-    "use_call, UNSET": (Param("d", unset=UNSET, on_conflict="use_call"),),
-    "use_attribute, UNSET": (Param("d", unset=UNSET, on_conflict="use_attribute"),),
-    "other literals": (Param("d", unset=False, default=1),),
-    "ellipsis": (Param("d", unset=...),),
-    "own object": (Param("d", unset="unset"),),
-    "dotted": (Param("d", attribute="inner.d"),),
-    "dotted, pinned": (Param("d", attribute="inner._d", on_conflict="use_attribute"),),
-    "jumps over 255": (Param("d", attribute=LONG_PATH),),
+    **{name: MergeForm("self", (param,)) for name, param in PARAMS.items()},
+    **{
+        f"{key}, global": MergeForm("self", (PARAMS[key],), GLOBAL)
+        for key in PARAMS
+        if "UN" in key
+    },
+    "names that a base has taken": MergeForm("self", (PARAMS["raise"],), PrivateNames("_2", {})),
+    "own object, names taken": MergeForm(
+        "self", (PARAMS["raise, UNSET"],), PrivateNames("_3", {})
+    ),
+    "behind a wrapper": MergeForm("self", (PARAMS["raise"],), may_receive_merged=("d",)),
+    "beside an unnamed one": MergeForm("self", (PARAMS["raise"],), unnamed=("self",)),
 }
 
 
-def compile_target(source):
-    """Return the code of the function `target`, or of the only lambda, in `source`."""
+def functions_of(source):
+    """Return the code of every function in a source text that has a parameter `d`, by name."""
     module = compile(textwrap.dedent(source), "<target>", "exec", dont_inherit=True)
-    by_name = {code.co_name: code for code in codes_in(module)}
-    return by_name.get("target") or by_name["<lambda>"]
+    return {
+        code.co_name: code
+        for code in sweep.functions_in(module)
+        if {"d", "p0"} & {*read_parameters(code).named}
+    }
 
 
-def codes_in(code):
-    """Yield every code object inside `code`, the outer ones first."""
-    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    yield from inner
-    for constant in inner:
-        yield from codes_in(constant)
+def one_function(source):
+    """Return the code of the only function in a source text."""
+    return functions_of(source).popitem()[1]
+
+
+CODES = functions_of(TARGETS)
 
 
 def with_the_package(code, template):
@@ -318,10 +225,7 @@ def moved(item, location):
     """Return the item with another location; a label has none."""
     if isinstance(item, bytecode.Label):
         return item
-    # The compiler follows 64 locals, and has each load of others check that they are there. The
-    # templates have two locals, and parameters are always there.
-    name = PLAIN_LOAD if item.name == "LOAD_FAST_CHECK" else item.name
-    return bytecode.Instr(name, item.arg, location=location)
+    return bytecode.Instr(item.name, item.arg, location=location)
 
 
 def listing(code):
@@ -338,94 +242,75 @@ def listing(code):
             items.append(item)
             start = None
     indices[len(code.co_code)] = len(items)
-    instructions = [(item.opname, *argument(item, indices)) for item in items]
-    return instructions, [item.positions for item in items], handlers(code, indices)
-
-
-def argument(item, indices):
-    """Return the argument; only as text does `dis` show the flag beside a name."""
-    if item.opcode in JUMPS:
-        return (indices[item.argval],)
-    return item.argval, item.argrepr
-
-
-def handlers(code, indices):
-    """Return the exception table, with indices of instructions."""
-    return [
-        (indices[entry.start], indices[entry.end], indices[entry.target], entry.depth, entry.lasti)
-        for entry in dis._parse_exception_table(code)
+    instructions = [(item.opname, *sweep.argument(item, indices)) for item in items]
+    handlers = [
+        (*(indices[offset] for offset in entry[:3]), *entry[3:]) for entry in sweep.handlers(code)
     ]
+    return instructions, [item.positions for item in items], handlers
 
 
-def assert_agreement(code, params):
+def assert_agreement(code, merge):
     """Compare the two results, part by part."""
-    merge = "C.target", read_parameters(code).positional[0], params
-    by_hand = sweep.compile_by_hand(code, merge_source(*merge))
+    by_hand = sweep.compile_by_hand(code, merge.source())
     expected = listing(with_the_package(code, by_hand))
-    actual = listing(splice(code, make_merges(code, *merge)))
+    actual = listing(merge.splice_into(code)[0])
 
     for expected_part, actual_part in zip(expected, actual, strict=True):
         assert expected_part == actual_part
 
 
-def target_named(name):
-    """Return the code of one of `TARGETS`, where this Python has its syntax."""
-    if name in NEEDS_312 and sys.version_info < (3, 12):
-        pytest.skip("a statement that came with Python 3.12")
-    return compile_target(TARGETS[name])
-
-
 @pytest.mark.parametrize("merge", MERGES)
-@pytest.mark.parametrize("target", [name for name in TARGETS if "65535" not in name])
+@pytest.mark.parametrize("target", CODES)
 def test_agreement(target, merge):
     """Every kind of merge in every kind of function."""
-    assert_agreement(target_named(target), MERGES[merge])
+    assert_agreement(CODES[target], MERGES[merge])
 
 
 def test_agreement_on_two_extended_args():
     """Constants that take two `EXTENDED_ARG` each; once, since the package needs a second."""
-    assert_agreement(target_named("over 65535 constants"), MERGES["raise"])
-
-
-@pytest.mark.parametrize("merge", ["raise", "use_attribute", "raise, UNSET"])
-def test_agreement_on_several_parameters(merge):
-    """One merge behind the other, with the constants that they share."""
-    code = compile_target(
-        """
-        def target(self, a, b, /, c, *args, d, e=None, **kwargs):
-            return lambda: (a, c, d, args)
-        """
-    )
-    (param,) = MERGES[merge]
-    params = [Param(name, unset=param.unset, on_conflict=param.on_conflict) for name in "abcde"]
-    assert_agreement(code, tuple(params))
-
-
-def test_agreement_on_very_many_parameters():
-    """So many that the merge itself has more than 255 names, constants and locals."""
-    names = [f"p{i}" for i in range(300)]
-    code = compile_target(f"def target(self, {', '.join(names)}): return self\n")
-    assert_agreement(code, tuple(map(Param, names)))
-
-
-def test_agreement_on_another_receiver():
-    """The receiver need not be called `self`."""
-    code = compile_target("def target(module, d=None): return d, module\n")
+    constants = ", ".join(f"{i}.5" for i in range(66000))
+    code = one_function(f"def target(self, x, d=None): x({constants})")
     assert_agreement(code, MERGES["raise"])
 
 
 @pytest.mark.parametrize(
-    ("part", "other"),
+    ("source", "receiver", "names"),
     [
-        (0, TARGETS["tries at once"].replace("return x(d)", "return x(1)")),
-        (0, TARGETS["tries at once"].replace("raise\n", "x()\n")),
-        (1, "\n" + TARGETS["tries at once"]),
-        (2, TARGETS["tries at once"].replace("        self.done()", "        pass")),
+        (
+            "def target(self, a, b, /, c, *args, d, e=None, **kw): return lambda: (a, c, d, args)",
+            "self",
+            "abcde",
+        ),
+        ("def target(module, d=None): return d, module", "module", "d"),
+        ("def target(*args, d=None): return d, args", "args[0]", "d"),
+        (f"def target(self, {', '.join(MANY)}): return self", "self", MANY),
     ],
+    ids=["several", "another receiver", "receiver in args", "over 255 of everything"],
 )
-def test_listing_tells_codes_apart(part, other):
+@pytest.mark.parametrize("kind", ["raise", "use_attribute", "raise, UNSET"])
+def test_agreement_on_other_parameters(source, receiver, names, kind):
+    """One merge behind the other, with the constants that they share; and other receivers."""
+    options = {"unset": PARAMS[kind].unset, "on_conflict": PARAMS[kind].on_conflict}
+    params = tuple(Param(name, **options) for name in names)
+
+    assert_agreement(one_function(source), MergeForm(receiver, params))
+
+
+TRIES = """
+def target(self, x, d=None):
+    try: return x(d)
+    except (ValueError, TypeError) as error: raise
+    finally: self.done()
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [(0, "x(d)", "x(1)"), (0, "raise", "x()"), (1, "def", "\ndef"), (2, "self.done()", "pass")],
+)
+def test_listing_tells_codes_apart(part, old, new):
     """The comparison sees an argument, an operation, a position and a handler that differ."""
-    own, other = (listing(compile_target(item)) for item in (TARGETS["tries at once"], other))
+    own, other = (listing(one_function(text)) for text in (TRIES, TRIES.replace(old, new)))
 
     assert own[part] != other[part]
 
@@ -435,7 +320,7 @@ def test_listing_tells_codes_apart(part, other):
 
 def test_package_misjudges_the_depth_of_handlers():
     """The reason why `with_the_package` keeps the depths; drop that once this fails."""
-    code = compile_target(
+    code = one_function(
         """
         def target(self, d=None):
             while True:
@@ -457,7 +342,7 @@ def test_package_misjudges_the_depth_of_handlers():
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="t-strings came with Python 3.14")
 def test_package_cannot_read_t_strings():
     """The reason why no t-string is among the targets; add one once this fails."""
-    code = compile_target('def target(self, d=None): return t"{d!r:>5}"\n')
+    code = one_function('def target(self, d=None): return t"{d!r:>5}"\n')
 
     with pytest.raises(ValueError, match="is not a valid FormatValue"):
         bytecode.Bytecode.from_code(code)

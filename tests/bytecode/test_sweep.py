@@ -3,7 +3,7 @@
 import pytest
 import sweep
 
-from mergeparam import _splice
+from mergeparam._inject.splice import splice
 
 
 def test_sample_of_the_standard_library():
@@ -62,9 +62,10 @@ def test_sound_splicer_gives_no_findings():
 def test_spoiled_code_is_found(monkeypatch, spoil, finding):
     """Each part of the code object is really compared."""
 
-    def spoiled(code, merges):
-        new = _splice.splice(code, merges)
-        return new.replace(**{name: change(getattr(new, name)) for name, change in spoil.items()})
+    def spoiled(code, merge, **options):
+        new, size = splice(code, merge, **options)
+        changed = {name: change(getattr(new, name)) for name, change in spoil.items()}
+        return new.replace(**changed), size
 
     monkeypatch.setattr(sweep, "splice", spoiled)
 

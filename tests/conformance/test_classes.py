@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 import pytest
+from outcomes import MERGES, Base, attempt, outcomes
 
 from mergeparam import (
     MERGED,
@@ -16,263 +17,219 @@ from mergeparam import (
     mergeable,
 )
 
+SOURCE = """
+@mergeable("flag", **options)
+{decorator}
+class Layer{head}:
+    {body}
 
-def check_outcomes(cls):
-    """Assert the four outcomes of a class that returns its merged `flag`."""
-    assert cls(flag=True)() is True
-    assert cls(flag=False)() is False
-    assert cls(flag=None)(flag=False) is False
-    with pytest.raises(MissingParamError):
-        cls(flag=None)()
-    with pytest.raises(ConflictingParamError):
-        cls(flag=True)(flag=True)
-
-
-def test_plain():
-    """A class that sets the attribute in `__init__`."""
-
-    @mergeable("flag")
-    class Layer:
-        def __init__(self, flag):
-            self.flag = flag
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    check_outcomes(Layer)
+    def __call__(self, *, flag=MERGED):
+        return flag
+"""
+INIT = "def __init__(self, flag): self.flag = flag"
+FIELD = "flag: Any = None"
 
 
-def test_plain_slots():
-    """A class with `__slots__`."""
+class Switch(Protocol):
+    """A protocol to implement."""
 
-    @mergeable("flag")
-    class Layer:
-        __slots__ = ("flag",)
+    flag: Any
 
-        def __init__(self, flag):
-            self.flag = flag
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    check_outcomes(Layer)
-
-    assert not hasattr(Layer(flag=True), "__dict__")
+    def __call__(self, *, flag: Any = None) -> Any: ...
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"frozen": True},
-        {"slots": True},
-        {"frozen": True, "slots": True},
-        {"kw_only": True},
-        {"frozen": True, "slots": True, "kw_only": True},
-    ],
-)
-def test_dataclass(options):
-    """Dataclasses of every kind."""
+class Counting(type):
+    """A metaclass that takes part in making instances."""
 
-    @mergeable("flag")
-    @dataclasses.dataclass(**options)
-    class Layer:
-        flag: Any = None
+    made = 0
 
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    check_outcomes(Layer)
+    def __call__(cls, *args, **kwargs):
+        cls.made += 1
+        return super().__call__(*args, **kwargs)
 
 
-@pytest.mark.parametrize("slots", [False, True])
-@pytest.mark.parametrize("make", [attrs.define, attrs.frozen, attrs.mutable])
-def test_attrs(make, slots):
-    """Classes of attrs, with the decorator on top."""
+class Abstract(abc.ABC):
+    """A base without an implementation."""
 
-    @mergeable("flag")
-    @make(slots=slots)
-    class Layer:
-        flag: Any = None
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    check_outcomes(Layer)
+    @abc.abstractmethod
+    def __call__(self, *, flag=None): ...
 
 
-@pytest.mark.parametrize("slots", [False, True])
-def test_attrs_on_top(slots):
-    """Classes of attrs, with the decorators in the other order; slots make a new class."""
-
-    @attrs.define(slots=slots)
-    @mergeable("flag")
-    class Layer:
-        flag: Any = None
-
-        def __call__(self, *, flag=MERGED):
-            assert __class__ is Layer
-            return flag
-
-    check_outcomes(Layer)
-
-
-@pytest.mark.parametrize("slots", [False, True])
-def test_dataclass_on_top(slots):
-    """Dataclasses, with the decorators in the other order."""
-
-    @dataclasses.dataclass(slots=slots)
-    @mergeable("flag")
-    class Layer:
-        flag: Any = None
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    check_outcomes(Layer)
+T = TypeVar("T")
+KINDS = {
+    "plain": ("", "", INIT),
+    "slots": ("", "", f"__slots__ = ('flag',)\n    {INIT}"),
+    "abstract base": ("", "(Abstract)", INIT),
+    "protocol": ("", "(Switch)", INIT),
+    "generic": ("", "(Generic[T])", INIT),
+    "named tuple": ("", "(NamedTuple)", FIELD),
+    "metaclass": ("", "(metaclass=Counting)", INIT),
+    **{
+        f"dataclass({options})": (f"@dataclasses.dataclass({options})", "", FIELD)
+        for options in (
+            *("", "frozen=True", "slots=True", "kw_only=True", "frozen=True, slots=True"),
+            "frozen=True, slots=True, kw_only=True",
+        )
+    },
+    **{
+        f"{maker}(slots={slots})": (f"@attrs.{maker}(slots={slots})", "", FIELD)
+        for maker in ("define", "frozen", "mutable")
+        for slots in (False, True)
+    },
+}
+if sys.version_info >= (3, 12):
+    KINDS["type parameters"] = ("", "[S]", INIT)
 
 
-def test_abstract_base():
-    """An abstract method stays abstract, and its implementation merges."""
+def define(kind, **options):
+    """Return a class of a kind, decorated."""
+    decorator, head, body = KINDS[kind]
+    names = {**globals(), "Generic": Generic, "NamedTuple": NamedTuple, "options": options}
+    exec(SOURCE.format(decorator=decorator, head=head, body=body), names)
+    return names["Layer"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kind(kind, options):
+    """Every kind of class has the four outcomes, and falsy values count as set."""
+    layer = define(kind, **options)
+
+    assert MERGES == outcomes(layer)
+    assert False is layer(flag=False)()
+    assert False is layer(flag=None)(flag=False)
+
+
+def test_kinds_stay_what_they_are():
+    """Slots, tuples, metaclasses and subscripted classes are those of before."""
+    metaclass = define("metaclass")
+    metaclass(True)
+
+    assert not hasattr(define("slots")(True), "__dict__")
+    assert (True,) == define("named tuple")(True)
+    assert 1 == metaclass.made
+    assert MERGES == outcomes(define("generic")[int])
+
+
+def test_abstract_method():
+    """An abstract method stays abstract when it is merged, and an implementation merges."""
 
     @mergeable("flag")
-    class Base(abc.ABC):
-        def __init__(self, flag):
-            self.flag = flag
-
+    class Parent(Base, abc.ABC):
         @abc.abstractmethod
         def __call__(self, *, flag=MERGED): ...
 
     @mergeable("flag")
-    class Layer(Base):
+    class Layer(Parent):
         def __call__(self, *, flag=MERGED):
             return flag
 
-    check_outcomes(Layer)
+    assert MERGES == outcomes(Layer)
     with pytest.raises(TypeError, match="abstract"):
-        Base(flag=True)
-
-
-def test_generic():
-    """A Generic class, also when it is subscribed."""
-    t = TypeVar("t")
-
-    @mergeable("flag")
-    class Layer(Generic[t]):
-        def __init__(self, flag):
-            self.flag = flag
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    check_outcomes(Layer)
-    check_outcomes(Layer[int])
+        Parent(flag=True)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="PEP 695 came with 3.12")
-def test_type_parameters():
-    """A class and a method with type parameters (PEP 695)."""
-    namespace = {"mergeable": mergeable, "MERGED": MERGED}
+def test_type_parameters(options):
+    """A class and a method with type parameters (PEP 695) keep them, also inside the body."""
     source = """
-@mergeable("flag")
+@mergeable("flag", **options)
 class Layer[T]:
     def __init__(self, flag: T) -> None:
         self.flag = flag
     def __call__[S](self, *, flag: S = MERGED) -> S:
-        return flag
+        return T, S, flag
 """
-    exec(source, namespace)
-    layer = namespace["Layer"]
+    names = {**globals(), "options": options}
+    exec(source, names)
+    layer = names["Layer"]
 
-    check_outcomes(layer)
-
-    assert "S" == layer.__call__.__type_params__[0].__name__
-    assert "T" == layer.__type_params__[0].__name__
+    assert [layer.__type_params__[0], layer.__call__.__type_params__[0], 1] == [*layer(1)()]
 
 
-def test_protocol():
-    """An implementer of a protocol, which stays one."""
+@pytest.mark.parametrize("on_top", [True, False])
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(attrs.define(slots=slots) for slots in (False, True)),
+        attrs.frozen(slots=True),
+        *(dataclasses.dataclass(slots=slots) for slots in (False, True)),
+        dataclasses.dataclass(frozen=True),
+    ],
+)
+def test_classes_that_are_made_anew(make, on_top, options):
+    """Slots make a new class, before or after the decorator; the body finds it as `__class__`."""
 
-    class Switch(Protocol):
-        flag: Any
-
-        def __call__(self, *, flag: Any = None) -> Any: ...
-
-    @mergeable("flag")
-    class Layer(Switch):
-        def __init__(self, flag):
-            self.flag = flag
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    check_outcomes(Layer)
-
-
-def test_named_tuple():
-    """A NamedTuple."""
-
-    @mergeable("flag")
-    class Layer(NamedTuple):
-        flag: Any = None
+    class Layer:
+        flag: object = None
 
         def __call__(self, *, flag=MERGED):
             return flag
 
-    check_outcomes(Layer)
+        def cell(self, *, flag=MERGED):
+            return __class__
 
-    assert (True,) == Layer(True)
+    decorate = mergeable("flag", method=("__call__", "cell"), **options)
+    made = decorate(make(Layer)) if on_top else make(decorate(Layer))
+
+    assert MERGES == outcomes(made)
+    if attrs.has(made) or sys.version_info >= (3, 14):
+        assert made is made(1).cell()  # dataclasses leave the old class there before
 
 
-def test_metaclass_with_call():
-    """The metaclass's `__call__` makes instances; the class's own is what merges."""
-    made = []
+def test_abstract_class_that_is_made_anew(options):
+    """The class holds nothing that a subclass would have to override beside the method."""
 
-    class Meta(type):
-        def __call__(cls, *args, **kwargs):
-            made.append(cls)
-            return super().__call__(*args, **kwargs)
+    @dataclasses.dataclass(slots=True)
+    @mergeable("flag", **options)
+    class Abstract(abc.ABC):
+        flag: object = None
 
-    @mergeable("flag")
-    class Layer(metaclass=Meta):
-        def __init__(self, flag):
-            self.flag = flag
+        @abc.abstractmethod
+        def __call__(self, *, flag=MERGED): ...
+
+    class Layer(Abstract):
+        def __call__(self, *, flag=None):
+            return flag
+
+    assert 1 == Layer()(flag=1)
+    with pytest.raises(TypeError, match="abstract"):
+        Abstract()
+
+
+@pytest.mark.parametrize("base", [dict, Exception, int])
+def test_containers_as_objects(base, options):
+    """The object may be a dict, an exception or a number, or answer for every attribute."""
+
+    @mergeable("flag", **options)
+    class Layer(base):
+        flag = 1
 
         def __call__(self, *, flag=MERGED):
             return flag
 
-    check_outcomes(Layer)
+        def __getattr__(self, name):
+            raise LookupError(name)
 
-    assert {Layer} == set(made)
+    assert 1 == Layer()()
 
 
 def test_made_by_type():
     """A class made by `type()`, with a lambda for a method."""
-    layer = type(
-        "Layer",
-        (),
-        {
-            "__init__": lambda self, flag: setattr(self, "flag", flag),
-            "__call__": lambda self, *, flag=MERGED: flag,
-        },
-    )
+    namespace = {"__call__": lambda self, *, flag=MERGED: flag}
 
-    check_outcomes(mergeable("flag")(layer))
+    assert MERGES == outcomes(mergeable("flag")(type("Layer", (Base,), namespace)))
 
 
 def test_nested():
-    """A class in a class, and a class in a function."""
+    """A class in a class is named with both names."""
 
     class Model:
         @mergeable("flag")
-        class Layer:
-            def __init__(self, flag):
-                self.flag = flag
-
+        class Layer(Base):
             def __call__(self, *, flag=MERGED):
                 return flag
 
-    check_outcomes(Model.Layer)
+    assert MERGES == outcomes(Model.Layer)
     with pytest.raises(MissingParamError, match=r"Model\.Layer\.__call__"):
         Model.Layer(None)()
 
@@ -282,8 +239,7 @@ def test_immutable_class():
 
     class Sealed(type):
         def __setattr__(cls, name, value):
-            msg = "sealed"
-            raise TypeError(msg)
+            raise TypeError("sealed")
 
     with pytest.raises(MergeDefinitionError, match="subclass"):
 
@@ -304,25 +260,8 @@ def test_same_class_returned():
     assert ["flag"] == [param.name for param in Layer.__mergeable__.methods[0].params]
 
 
-def test_other_method():
-    """`method=` merges in another method; `__call__` stays as it is."""
-
-    @mergeable("flag", method="forward")
-    class Layer:
-        flag = True
-
-        def forward(self, flag=MERGED):
-            return flag
-
-        def __call__(self, flag=3):
-            return flag
-
-    assert True is Layer().forward()
-    assert 3 == Layer()()
-
-
-def test_several_methods():
-    """Several methods, each with the names that it declares."""
+def test_other_methods():
+    """`method=` merges in others, each with the names that it declares; `__call__` stays."""
 
     @mergeable("flag", "mode", method=("forward", "encode"))
     class Layer:
@@ -334,7 +273,10 @@ def test_several_methods():
         def encode(self, *, mode=MERGED, flag=MERGED):
             return flag, mode
 
-    assert True is Layer().forward()
+        def __call__(self, flag=3):
+            return flag
+
+    assert (True, 3) == (Layer().forward(), Layer()())
     assert (True, 4) == Layer().encode(mode=4)
     with pytest.raises(MissingParamError, match=r"encode\(\).*'mode'"):
         Layer().encode()
@@ -355,31 +297,16 @@ def test_stacked_decorators_add_up():
     assert {"one", "two"} == {
         param.name for method in Layer.__mergeable__.methods for param in method.params
     }
-    with pytest.raises(MissingParamError, match="'two'"):
-        Layer()()
-    with pytest.raises(ConflictingParamError, match="'one'"):
-        Layer()(one=1, two=2)
+    assert MissingParamError is attempt(Layer())
+    assert ConflictingParamError is attempt(Layer(), one=1, two=2)
 
 
-def test_bare_decorator_takes_every_sentinel():
-    """Bare `@mergeable` takes every parameter whose default is `MERGED`."""
-
-    @mergeable
-    class Layer:
-        one, two, other = 1, 2, 3
-
-        def __call__(self, one=MERGED, other=None, *, two=MERGED):
-            return one, other, two
-
-    assert (1, None, 2) == Layer()()
-
-
-def test_called_without_names():
-    """`@mergeable()` and `@mergeable(method=...)` mean the same as the bare decorator."""
+def test_without_names():
+    """Without names, with or without brackets, it takes every parameter that is `MERGED`."""
 
     @mergeable(method="forward")
     @mergeable()
-    class Layer:
+    class Called:
         one = 1
 
         def __call__(self, one=MERGED):
@@ -388,23 +315,15 @@ def test_called_without_names():
         def forward(self, one=MERGED):
             return one
 
-    assert (1, 1) == (Layer()(), Layer().forward())
+    @mergeable
+    class Bare:
+        one, two, other = 1, 2, 3
 
+        def __call__(self, one=MERGED, other=None, *, two=MERGED):
+            return one, other, two
 
-def test_shared_function_stays_untouched():
-    """A plain function that a module shares with the class is copied, not changed."""
-
-    def call(self, *, flag=MERGED):
-        return flag
-
-    @mergeable("flag")
-    class Layer:
-        flag = True
-        __call__ = call
-
-    assert True is Layer()()
-    assert MERGED is call(None)
-    assert MERGED is call.__kwdefaults__["flag"]
+    assert (1, 1) == (Called()(), Called().forward())
+    assert (1, None, 2) == Bare()()
 
 
 def test_undecorated_class_tells():

@@ -1,4 +1,4 @@
-"""Every kind of method merges, and stays of its kind."""
+"""Every kind of method merges, whatever its body does, and stays of its kind."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ import inspect
 import types
 
 import pytest
+from outcomes import MERGES, Base, attempt, outcomes
 
 from mergeparam import (
     MERGED,
@@ -16,20 +17,148 @@ from mergeparam import (
     mergeable,
 )
 
+# What a body may do, by the name of the method: the flag, and what comes of it.
+BODIES = {
+    "lambda_": [(1, [1])],
+    "super_and_class": [(1, ("parent", "Bodies", 1))],
+    "closures": [(1, ((1, ["self"]), "rebound"))],
+    "outer_variable": [(1, (1, True, "self"))],
+    "locals_": [(1, {"x": 2, "flag": 1})],
+    "comprehensions": [(3, ([3, 3], {"a": [3]}, 6))],
+    "matching": [(True, "yes"), ([4, 1], 4), (5, 5)],
+    "exception_groups": [(1, (1,))],
+    "begins_with_try": [(0, "caught"), (2, 0)],
+    "begins_with_loop": [(1, 10), (12, 12)],
+    "deleting": [(1, (1, "deleted"))],
+    "rebinding": [(1, ["rebound", 1])],
+}
 
-class Base:
-    """An object with a `flag`."""
 
-    def __init__(self, flag=None):
-        self.flag = flag
+def define_bodies(options):  # noqa: C901 - one body after the other
+    """Return a class with a method for each of the bodies."""
+    count = 0
+
+    class Parent(Base):
+        def name(self):
+            return "parent"
+
+    class Bodies(Parent):
+        def name(self):
+            return "child"
+
+        lambda_ = lambda self, flag=MERGED: [flag]
+
+        def super_and_class(self, *, flag=MERGED):
+            return super().name(), __class__.__name__, flag
+
+        def closures(self, *, flag=MERGED):
+            def read():
+                return flag, ["self" for _ in range(1) if self]
+
+            def write():
+                nonlocal flag
+                flag = "rebound"
+
+            before = read()
+            write()
+            return before, flag
+
+        def outer_variable(self, *, flag=MERGED):
+            nonlocal count
+            count += 1
+            return (lambda: (flag, count > 0, "self" if self else None))()
+
+        def locals_(self, x=2, *, flag=MERGED):
+            found = dict(locals())
+            del found["self"]
+            return found
+
+        def comprehensions(self, *, flag=MERGED):
+            return [flag for _ in range(2)], {_: [flag] for _ in "a"}, sum(flag for _ in "ab")
+
+        def matching(self, *, flag=MERGED):
+            match flag:
+                case True:
+                    return "yes"
+                case [first, *_]:
+                    return first
+                case other:
+                    return other
+
+        def exception_groups(self, *, flag=MERGED):
+            try:
+                raise ExceptionGroup("all", [ValueError(flag), KeyError(flag)])
+            except* ValueError as group:
+                found = group.exceptions[0].args
+            except* KeyError:
+                pass
+            return found
+
+        def begins_with_try(self, *, flag=MERGED):
+            try:
+                return 1 // flag
+            except (ZeroDivisionError, ValueError):
+                return "caught"
+
+        def begins_with_loop(self, *, flag=MERGED):
+            while flag < 10:
+                flag += 1
+            return flag
+
+        def deleting(self, *, flag=MERGED):
+            kept = flag
+            del flag
+            try:
+                return flag  # noqa: F821 - deleted on purpose
+            except UnboundLocalError:
+                return kept, "deleted"
+
+        def rebinding(self, *, flag=MERGED):
+            kept, flag = flag, "rebound"
+            return [flag, kept]
+
+    return mergeable("flag", method=tuple(BODIES), **options)(Bodies)
 
 
-def test_generator():
-    """A generator keeps `send`, `throw`, `close` and its return value."""
+@pytest.mark.parametrize(
+    ("method", "flag", "expected"),
+    [(method, *case) for method, cases in BODIES.items() for case in cases],
+)
+def test_bodies(method, flag, expected, options):
+    """The body finds the merged value, wherever it is from, and no handler of it catches ours."""
+    layer = define_bodies(options)
+
+    assert expected == getattr(layer(flag), method)()
+    assert expected == getattr(layer(), method)(flag=flag)
+    assert MissingParamError is attempt(getattr(layer(), method))
+    assert ConflictingParamError is attempt(getattr(layer(flag), method), flag=flag)
+
+
+def test_recursive_call_merges_anew():
+    """A method that hands the flag to itself has both."""
 
     @mergeable("flag")
     class Layer(Base):
-        def __call__(self, *, flag=MERGED):
+        def __call__(self, depth, *, flag=MERGED):
+            return [flag] if depth == 0 else [flag, *self(depth - 1, flag=flag)]
+
+    assert [5, 5, 5] == Layer()(2, flag=5)
+    with pytest.raises(ConflictingParamError):
+        Layer(5)(2)
+
+
+# Generators and coroutines.
+
+
+@pytest.fixture
+def generating():
+    """Return a class with a generator and an async generator that tell what they are sent."""
+
+    @mergeable("flag", method=("steps", "stream"))
+    class Layer(Base):
+        closed = False
+
+        def steps(self, *, flag=MERGED):
             try:
                 got = yield flag
                 try:
@@ -40,36 +169,67 @@ def test_generator():
                 self.closed = True
             return "end"
 
-    layer = Layer(flag=1)
-    generator = layer()
+        async def stream(self, *, flag=MERGED):
+            try:
+                got = yield flag
+                await asyncio.sleep(0)
+                try:
+                    yield got
+                except KeyError:
+                    yield "caught"
+            finally:
+                self.closed = True
 
-    assert inspect.isgeneratorfunction(Layer.__call__)
-    assert isinstance(generator, types.GeneratorType)
-    assert 1 == next(generator)
-    assert 7 == generator.send(7)
-    assert "caught" == generator.throw(KeyError())
+    return Layer
+
+
+def test_generator(generating):
+    """A generator keeps `send`, `throw`, `close` and its return value."""
+    generator, layer = generating(1).steps(), generating(1)
+    found = [next(generator), generator.send(7), generator.throw(KeyError())]
     with pytest.raises(StopIteration) as stop:
         next(generator)
-    assert "end" == stop.value.value
-    second = layer()
-    next(second)
-    layer.closed = False
-    second.close()
+    closed = layer.steps()
+    next(closed)
+    closed.close()
+
+    assert inspect.isgeneratorfunction(generating.steps)
+    assert isinstance(generator, types.GeneratorType)
+    assert [1, 7, "caught", "end"] == [*found, stop.value.value]
     assert layer.closed
 
 
-def test_generator_merges_when_its_body_starts():
-    """As by hand, the error comes with the first `next`, not with the call."""
+def test_async_generator(generating):
+    """An async generator keeps `asend`, `athrow` and `aclose`, and may yield nothing."""
 
     @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
+    class Empty(Base):
+        async def __call__(self, *, flag=MERGED):
+            if flag:
+                return
             yield flag
 
-    generator = Layer()()
+    async def drive():
+        layer = generating(1)
+        generator, closed = generating(1).stream(), layer.stream()
+        found = [await anext(generator), await generator.asend(7)]
+        found.append(await generator.athrow(KeyError()))
+        with pytest.raises(StopAsyncIteration):
+            await anext(generator)
+        await anext(closed)
+        await closed.aclose()
+        return found, inspect.isasyncgen(generator), layer.closed, [_ async for _ in Empty(1)()]
 
-    with pytest.raises(MissingParamError):
-        next(generator)
+    assert inspect.isasyncgenfunction(generating.stream)
+    assert ([1, 7, "caught"], True, True, []) == asyncio.run(drive())
+
+
+def test_generators_merge_when_their_bodies_start(generating):
+    """As by hand, the error comes with the first step, not with the call."""
+    generator, stream = generating().steps(), generating().stream()
+
+    assert MissingParamError is attempt(next, generator)
+    assert MissingParamError is attempt(stream.asend(None).send, None)
 
 
 def test_generator_stop_iteration_in_merge():
@@ -88,278 +248,58 @@ def test_generator_stop_iteration_in_merge():
         next(Layer()())
 
 
-def test_coroutine():
-    """A coroutine keeps its kind, and merges when it is awaited."""
+def test_coroutine(options):
+    """A coroutine keeps its kind, and merges when it is awaited; a marked generator, too."""
 
-    @mergeable("flag")
+    @mergeable("flag", method=("__call__", "marked"), **options)
     class Layer(Base):
         async def __call__(self, *, flag=MERGED):
             await asyncio.sleep(0)
             return flag
 
+        @types.coroutine
+        def marked(self, *, flag=MERGED):
+            yield
+            return flag
+
+    async def drive():
+        for unmerged in (Layer()(), Layer().marked()):
+            with pytest.raises(MissingParamError):
+                await unmerged
+        return [await Layer(1)(), await Layer()(flag=2), await Layer(3).marked()]
+
     assert inspect.iscoroutinefunction(Layer.__call__)
-    assert 1 == asyncio.run(Layer(1)())
-    assert 2 == asyncio.run(Layer()(flag=2))
-    with pytest.raises(MissingParamError):
-        asyncio.run(Layer()())
+    assert [1, 2, 3] == asyncio.run(drive())
 
 
-def test_async_generator():
-    """An async generator keeps `asend`, `athrow` and `aclose`."""
+# Decorators around the method.
 
-    @mergeable("flag")
+
+def logged(function):
+    """Wrap a function as decorators do."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        wrapper.calls.append(kwargs)
+        return function(*args, **kwargs)
+
+    wrapper.calls = []
+    return wrapper
+
+
+def test_wrapped_by_decorators(options):
+    """What is around the method sees the raw call, and shows the merged signature."""
+
+    @mergeable("flag", **options)
     class Layer(Base):
-        async def __call__(self, *, flag=MERGED):
-            try:
-                got = yield flag
-                await asyncio.sleep(0)
-                try:
-                    yield got
-                except KeyError:
-                    yield "caught"
-            finally:
-                self.closed = True
-
-    async def drive():
-        layer = Layer(1)
-        generator = layer()
-        assert inspect.isasyncgen(generator)
-        assert 1 == await anext(generator)
-        assert 7 == await generator.asend(7)
-        assert "caught" == await generator.athrow(KeyError())
-        with pytest.raises(StopAsyncIteration):
-            await anext(generator)
-        second = layer()
-        await anext(second)
-        layer.closed = False
-        await second.aclose()
-        assert layer.closed
-        assert [1] == [item async for item in Layer(1)() if item is not None]
-
-    assert inspect.isasyncgenfunction(Layer.__call__)
-    asyncio.run(drive())
-
-
-def test_empty_async_generator():
-    """An async generator that yields nothing ends at once."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        async def __call__(self, *, flag=MERGED):
-            if flag:
-                return
-            yield flag
-
-    async def drive():
-        return [item async for item in Layer(1)()]
-
-    assert [] == asyncio.run(drive())
-
-
-def test_lambda():
-    """A lambda."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        __call__ = lambda self, flag=MERGED: [flag]
-
-    assert [1] == Layer(1)()
-
-
-def test_recursive():
-    """A method that calls itself merges in every call."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, depth, *, flag=MERGED):
-            return [flag] if depth == 0 else [flag, *self(depth - 1, flag=flag)]
-
-    assert [5, 5, 5] == Layer()(2, flag=5)
-    with pytest.raises(ConflictingParamError):
-        Layer(5)(2)
-
-
-def test_zero_argument_super_and_class_cell():
-    """`super()` and `__class__` mean the class that holds the body."""
-
-    class Parent(Base):
-        def name(self):
-            return "parent"
-
-    @mergeable("flag")
-    class Layer(Parent):
-        def name(self):
-            return "child"
-
-        def __call__(self, *, flag=MERGED):
-            return super().name(), __class__, flag
-
-    assert ("parent", Layer, 1) == Layer(1)()
-
-
-def test_closures_over_parameter_and_self():
-    """A closure sees the merged value, and may rebind it."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, x, *, flag=MERGED):
-            def read():
-                return flag, x, [self for _ in range(1)]
-
-            def write():
-                nonlocal flag
-                flag = "rebound"
-
-            before = read()
-            write()
-            return before, flag
-
-    layer = Layer(1)
-
-    assert ((1, 2, [layer]), "rebound") == layer(2)
-
-
-def test_closure_over_outer_variable():
-    """A method with free variables of its own keeps them."""
-    outer = [0]
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            outer[0] += 1
-            return (lambda: (flag, outer[0], self))()[:2]
-
-    assert (1, 1) == Layer(1)()
-    assert (2, 2) == Layer()(flag=2)
-
-
-def test_locals():
-    """`locals()` holds the parameters, the merged value among them, and nothing else."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, x, *, flag=MERGED):
-            return locals()
-
-    layer = Layer(1)
-
-    assert {"self": layer, "x": 2, "flag": 1} == layer(2)
-
-
-def test_comprehension():
-    """A comprehension reads the merged value."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            return [flag for _ in range(2)], {_: [flag] for _ in "a"}, sum(flag for _ in "ab")
-
-    assert ([3, 3], {"a": [3]}, 6) == Layer(3)()
-
-
-def test_match_statement():
-    """A body that matches on the parameter."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            match flag:
-                case True:
-                    return "yes"
-                case [first, *_]:
-                    return first
-                case other:
-                    return other
-
-    assert ("yes", 4, 5) == (Layer(True)(), Layer([4, 1])(), Layer(5)())
-
-
-def test_exception_groups():
-    """A body that begins with `try` and catches by `except*`."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            try:
-                raise ExceptionGroup("all", [ValueError(flag), KeyError(flag)])
-            except* ValueError as group:
-                found = group.exceptions[0].args
-            except* KeyError:
-                pass
-            return found
-
-    assert (1,) == Layer(1)()
-
-
-def test_body_begins_with_try():
-    """The merge stands before a `try` at the body's beginning, so its errors get out."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            try:
-                return 1 // flag
-            except (ZeroDivisionError, ValueError):
-                return "caught"
-
-    assert "caught" == Layer(0)()
-    with pytest.raises(MissingParamError):
-        Layer()()
-
-
-def test_body_begins_with_loop():
-    """A jump back to the body's first instruction does not merge again."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            while flag < 10:
-                flag += 1
+        @logged
+        @logged
+        def __call__(self, x=0, *, flag: bool = MERGED):
             return flag
 
-    assert 10 == Layer(1)()
-    assert 12 == Layer()(flag=12)
-
-
-def test_delete():
-    """A body may delete its parameter; a later read fails as in any function."""
-
-    @mergeable("flag")
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            kept = flag
-            del flag
-            try:
-                return flag  # noqa: F821 - deleted on purpose
-            except UnboundLocalError:
-                return kept, "deleted"
-
-    assert (1, "deleted") == Layer(1)()
-
-
-def test_wrapped_by_decorator():
-    """A method inside a decorator that sets `__wrapped__`; the wrapper stays in place."""
-    seen = []
-
-    def traced(function):
-        @functools.wraps(function)
-        def wrapper(*args, **kwargs):
-            seen.append(kwargs)
-            return function(*args, **kwargs)
-
-        return wrapper
-
-    @mergeable("flag")
-    class Layer(Base):
-        @traced
-        @traced
-        def __call__(self, *, flag: bool = MERGED):
-            return flag
-
-    assert 1 == Layer(1)()
-    assert 2 == Layer()(flag=2)
-    assert 4 == len(seen)
-    assert "(self, *, flag: bool | None = None)" == str(inspect.signature(Layer.__call__))
+    assert MERGES == outcomes(Layer)
+    assert [{}, {"flag": 2}, {}, {"flag": 1}] == Layer.__call__.calls
+    assert "(self, x=0, *, flag: bool | None = None)" == str(inspect.signature(Layer.__call__))
 
 
 def test_wrapper_with_its_own_default():
@@ -378,22 +318,18 @@ def test_wrapper_with_its_own_default():
         def __call__(self, *, flag=MERGED):
             return flag
 
-    assert [1, 1] == Layer(1)()
-    with pytest.raises(MissingParamError):
-        Layer()()
+    assert [[1, 1], [2, 2], *MERGES[2:]] == outcomes(Layer)
 
 
 def test_kind_of_what_a_decorator_made():
     """A generator that a decorator has made something else of is called as that."""
 
-    class Base:
-        flag = None
-
+    class Parent(Base):
         @contextlib.contextmanager
         def scope(self, *, flag=None):
             yield flag
 
-    cls = type("Layer", (Base,), {})
+    cls = type("Layer", (Parent,), {})
     with pytest.raises(MergeDefinitionError, match="inject='auto'"):
         mergeable("flag", method="scope", inject="inline")(cls)
     mergeable("flag", method="scope", inject="wrap")(cls)
@@ -402,21 +338,78 @@ def test_kind_of_what_a_decorator_made():
         assert 3 == found
 
 
-def test_attributes_of_the_function():
-    """Name, qualified name, module, doc and attributes of the function stay."""
+@pytest.mark.skipif(
+    not hasattr(inspect, "markcoroutinefunction"), reason="marks are of Python 3.12"
+)
+def test_marked_function(options):
+    """A plain function that is marked as a coroutine function stays a plain one."""
+
+    @mergeable("flag", **options)
+    class Layer(Base):
+        @inspect.markcoroutinefunction
+        def __call__(self, *, flag=MERGED):
+            future = asyncio.Future()
+            future.set_result(flag)
+            return future
+
+    async def drive():
+        return await Layer(1)()
+
+    assert inspect.iscoroutinefunction(Layer.__call__)
+    assert 1 == asyncio.run(drive())
+
+
+# What the function says of itself.
+
+
+def test_attributes_of_the_function(options):
+    """Names, doc, lines and attributes of the function stay."""
 
     class Layer(Base):
-        def __call__(self, *, flag=MERGED):
+        def __call__(self, x: int = 1, *, flag: bool = MERGED) -> str:
             """What it does."""
 
-    original = Layer.__call__
-    original.note = "kept"
-    original.__doc__ = "What it does now."
-    mergeable("flag")(Layer)
-    merged = Layer.__call__
+    before = Layer.__call__
+    before.note, before.__doc__ = "kept", "What it does now."
+    mergeable("flag", **options)(Layer)
+    after = Layer.__call__
 
-    assert original.__name__ == merged.__name__
-    assert original.__qualname__ == merged.__qualname__
-    assert original.__module__ == merged.__module__
-    assert "What it does now." == merged.__doc__ == inspect.getdoc(merged)
-    assert "kept" == merged.note
+    names = ("__name__", "__qualname__", "__module__", "__doc__", "note", "__globals__")
+    assert [getattr(before, name) for name in names] == [getattr(after, name) for name in names]
+    assert "kept" == after.note
+    assert "What it does now." == after.__doc__ == inspect.getdoc(after)
+    code, merged = before.__code__, inspect.unwrap(after).__code__
+    for name in ("co_name", "co_filename", "co_firstlineno"):
+        assert getattr(code, name) == getattr(merged, name)
+    assert "(self, x: int = 1, *, flag: bool | None = None) -> str" == str(
+        inspect.signature(after)
+    )
+    assert inspect.getsource(after).lstrip().startswith("def __call__")
+
+
+@pytest.mark.parametrize("names", [("plain", "coroutine"), ("generator", "async_generator")])
+def test_predicates(names):
+    """Every predicate says of the method what it said before."""
+
+    class Layer(Base):
+        def plain(self, flag=MERGED): ...
+
+        async def coroutine(self, flag=MERGED): ...
+
+        def generator(self, flag=MERGED):
+            yield
+
+        async def async_generator(self, flag=MERGED):
+            yield
+
+    def answers():
+        return [predicate(getattr(Layer, name)) for predicate in predicates for name in names]
+
+    predicates = (
+        *(inspect.isfunction, inspect.isgeneratorfunction, inspect.iscoroutinefunction),
+        inspect.isasyncgenfunction,
+    )
+    before = answers()
+    mergeable("flag", method=names, provide="plain" in names)(Layer)
+
+    assert before == answers()

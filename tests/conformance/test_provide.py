@@ -5,6 +5,7 @@ import weakref
 
 import attrs
 import pytest
+from outcomes import Base, attempt
 
 from mergeparam import (
     MERGED,
@@ -22,69 +23,44 @@ from mergeparam import (
 )
 
 
-class Base:
-    """An object with a `flag`."""
+def define(param):
+    """Return a class that merges as the param says."""
 
-    def __init__(self, flag=None):
-        self.flag = flag
-
-
-@pytest.fixture
-def leaf():
-    """Return a class whose instances return what is merged."""
-
-    @mergeable("flag")
-    class Leaf(Base):
+    @mergeable(param)
+    class Layer(Base):
         def __call__(self, *, flag=MERGED):
             return flag
 
-    return Leaf
-
-
-@pytest.fixture
-def read(leaf):
-    """Return a function that returns what is provided."""
-    return leaf()
+    return Layer
 
 
 # What takes a provided value.
 
 
 @pytest.mark.parametrize("value", [False, 0, "", float("nan"), [], UNSET, ..., object(), MERGED])
-def test_any_value(leaf, value):
+def test_any_value(read, value):
     """Every object can be provided, the very object, and nobody asks for its truth."""
     with provide(flag=value):
-        assert value is leaf()()
-    with pytest.raises(MissingParamError):
-        leaf()()
-
-
-def test_fallback_only(leaf):
-    """What the constructor or the call has set is never overruled."""
-    with provide(flag=1):
-        assert (2, 3, 1) == (leaf(2)(), leaf()(flag=3), leaf()())
-        with pytest.raises(ConflictingParamError, match="set in both places"):
-            leaf(2)(flag=2)
+        assert value is read()
+    assert MissingParamError is attempt(read)
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"), [("use_call", 3), ("use_attribute", 2), ("raise_if_different", None)]
+    ("policy", "both"),
+    [
+        ("raise", ConflictingParamError),
+        ("raise_if_different", ConflictingParamError),
+        ("use_call", 3),
+        ("use_attribute", 2),
+    ],
 )
-def test_policies(policy, expected):
-    """A provided value is no third party to a conflict."""
-
-    @mergeable(Param("flag", on_conflict=policy))
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            return flag
+def test_fallback_only(policy, both):
+    """What the constructor or the call has set is never overruled; two of three conflict."""
+    layer = define(Param("flag", on_conflict=policy))
 
     with provide(flag=1):
-        assert (1, 2, 3) == (Layer()(), Layer(2)(), Layer()(flag=3))
-        if expected is None:
-            with pytest.raises(ConflictingParamError):
-                Layer(2)(flag=3)
-        else:
-            assert expected == Layer(2)(flag=3)
+        assert (1, 2, 3) == (layer()(), layer(2)(), layer()(flag=3))
+        assert both == attempt(layer(2), flag=3)
 
 
 @pytest.mark.parametrize(
@@ -92,17 +68,13 @@ def test_policies(policy, expected):
 )
 def test_before_a_default(default):
     """A default is for when nobody says anything; it is not even asked for."""
+    layer = define(Param("flag", default=default))
 
-    @mergeable(Param("flag", default=default))
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    assert 5 == Layer()()
+    assert 5 == layer()()
     with provide(flag=1):
-        assert 1 == Layer()()
+        assert 1 == layer()()
     with provide(other=1):
-        assert 5 == Layer()()
+        assert 5 == layer()()
 
 
 def test_the_unset_object():
@@ -129,16 +101,16 @@ def test_the_unset_object():
 
 def test_text_of_the_error(leaf):
     """A call with neither says that `provide` exists, and no conflict does."""
-    with pytest.raises(MissingParamError) as caught:
+    with pytest.raises(MissingParamError) as missing:
         leaf()()
+    with provide(flag=1), pytest.raises(ConflictingParamError, match="both places") as conflict:
+        leaf(1)(flag=1)
 
-    assert str(caught.value).endswith(
+    assert str(missing.value).endswith(
         "Leaf(..., flag=...), or flag=... in the call; or provide it to all calls inside "
         "`with provide(flag=...):`."
     )
-    with pytest.raises(ConflictingParamError) as caught:
-        leaf(1)(flag=1)
-    assert "provide" not in str(caught.value)
+    assert "provide" not in str(conflict.value)
 
 
 def test_innermost(read):
@@ -150,16 +122,15 @@ def test_innermost(read):
             assert 2 == read()
         with provide():
             assert 1 == read()
-    with pytest.raises(MissingParamError):
-        read()
+    assert MissingParamError is attempt(read)
 
 
 def test_closed_by_an_error(read):
     """An error closes the scope, and is not swallowed."""
     with pytest.raises(KeyError), provide(flag=1):
         raise KeyError
-    with pytest.raises(MissingParamError):
-        read()
+
+    assert MissingParamError is attempt(read)
 
 
 def test_names_are_those_of_parameters():
@@ -175,8 +146,8 @@ def test_names_are_those_of_parameters():
 
     with provide(_held=0, flag=1, _Layer__hidden=2):
         assert (1, 2) == Layer()()
-    with provide(flag=1, __hidden=2), pytest.raises(MissingParamError):
-        Layer()()
+    with provide(flag=1, __hidden=2):
+        assert MissingParamError is attempt(Layer())
 
 
 def test_every_method_and_kind_of_parameter():
@@ -216,8 +187,7 @@ def test_forwarding_to_super(leaf):
             return super().__call__(flag=flag), flag
 
     with provide(flag=1):
-        assert (1, 1) == Child()()
-        assert (2, 2) == Child(2)()
+        assert ((1, 1), (2, 2)) == (Child()(), Child(2)())
 
 
 def test_introspection(leaf):
@@ -232,20 +202,8 @@ def test_introspection(leaf):
         assert ("flag",) == unset_params(layer)
         assert "(*, flag)" == str(merged_signature(layer))
         assert [("[0]", ("flag",))] == [(path, names) for path, _, names in find_unset(model)]
+        assert ("flag",) == unset_params(define(Param("flag", default=5))())
     assert ("flag",) == unset_params(layer)
-
-
-def test_unset_object_hides_the_default_from_introspection():
-    """A provided `unset` object means needed, also where there is a default."""
-
-    @mergeable(Param("flag", default=5))
-    class Layer(Base):
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    with provide(flag=None):
-        assert ("flag",) == unset_params(Layer())
-    assert () == unset_params(Layer())
 
 
 # One object.
@@ -257,12 +215,10 @@ def test_reusable_and_reentrant(read):
     with scope:
         with scope, provide(flag=2):
             assert 2 == read()
-        assert 1 == read()
         with provide(flag=3), scope:
             assert 1 == read()
         assert 1 == read()
-    with pytest.raises(MissingParamError):
-        read()
+    assert MissingParamError is attempt(read)
     with scope:
         assert 1 == read()
 
@@ -270,24 +226,44 @@ def test_reusable_and_reentrant(read):
 @pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
 def test_closed_in_any_order(read, order):
     """What is left is what was opened last of those that are open."""
-    scopes = [provide(flag=index) for index in range(3)]
+    scopes, left = [provide(flag=index) for index in range(3)], {0, 1, 2}
     for scope in scopes:
         scope.__enter__()
-    left = {0, 1, 2}
     for index in order:
         assert max(left) == read()
         scopes[index].__exit__(None, None, None)
         left.discard(index)
 
-    with pytest.raises(MissingParamError):
-        read()
+    assert MissingParamError is attempt(read)
 
 
 def test_closed_without_being_open(read):
     """Closing what is not open here changes nothing."""
     with provide(flag=1):
         provide(flag=1).__exit__(None, None, None)
+
         assert 1 == read()
+
+
+def test_left_open_by_a_generator(read):
+    """A `with provide` around a `yield` is open for the consumer, too."""
+
+    def generator():
+        with provide(flag=1):
+            yield
+            yield
+        yield
+
+    going = generator()
+    next(going)
+
+    assert 1 == read()
+    with provide(flag=2):
+        for _ in range(2):
+            assert 2 == read()
+            next(going)
+        assert 2 == read()
+    assert MissingParamError is attempt(read)
 
 
 def test_object():
@@ -302,16 +278,12 @@ def test_object():
         provide({"flag": 1})
 
 
-def test_values_are_let_go(leaf):
+def test_values_are_let_go(read):
     """Nothing keeps a value that is not provided any more."""
-
-    class Value:
-        pass
-
-    value = Value()
+    value = Base()
     reference = weakref.ref(value)
     with provide(flag=value), provide(flag=1):
-        assert 1 == leaf()()
+        assert 1 == read()
     del value
 
     assert reference() is None

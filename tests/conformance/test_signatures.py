@@ -1,240 +1,208 @@
 """Every kind of signature merges and keeps each parameter's kind and position."""
 
+import asyncio
 import functools
 import inspect
 import typing
 from typing import Annotated, Any, Literal, Optional, Union
 
 import pytest
+from outcomes import Base
 
-from mergeparam import MERGED, UNSET, Param, UnsetType, mergeable
-
-
-def signature_of(cls, method="__call__"):
-    """Return the signature of a method as text."""
-    return str(inspect.signature(getattr(cls, method)))
+from mergeparam import MERGED, UNSET, ConflictingParamError, Param, UnsetType, mergeable
 
 
-def test_positional_only():
-    """A positional-only parameter."""
-
-    @mergeable("flag")
-    class Layer:
-        flag = 1
-
-        def __call__(self, x, flag=MERGED, /):
-            return x, flag
-
-    assert (0, 1) == Layer()(0)
-    assert "(self, x, flag=None, /)" == signature_of(Layer)
+def define(parameters, body="", params=("flag", "mode"), **options):
+    """Return a class with both attributes set, whose method has these parameters."""
+    names = {"MERGED": MERGED, "UNSET": UNSET}
+    exec(f"def call({parameters}):\n{body}", names)
+    layer = type("Layer", (), {"flag": 7, "mode": 8, "__call__": names["call"]})
+    return mergeable(*params, **options)(layer)
 
 
-def test_positional_or_keyword():
-    """A parameter that callers may give by position or by name."""
+def signature_of(cls):
+    """Return the signature of a class's method as text, without its brackets."""
+    return str(inspect.signature(cls.__call__))[1:-1]
 
-    @mergeable("flag")
-    class Layer:
-        flag = None
 
+@pytest.mark.parametrize(
+    ("parameters", "args", "kwargs", "expected"),
+    [
+        ("self, x, flag=None, /, mode=None", (0,), {}, "0, 7, 8"),
+        ("self, x, flag=None, y=3, *, mode=None", (0, None, 4), {}, "0, 7, 4, 8"),
+        ("self, *args, flag=None, mode=None, y=2, **kw", (3,), {}, "(3,), 7, 8, 2, {}"),
+        ("this, self, flag=None, mode=None", (2,), {}, "2, 7, 8"),
+        (
+            "self, a, /, b=2, flag=None, *args, c, mode=None, d=4, **kw",
+            (1, 5, None, 6),
+            {"c": 3, "d": 0, "a": 9},
+            "1, 5, 7, (6,), 3, 8, 0, {'a': 9}",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("default", ["MERGED", "None"])
+def test_kinds_of_parameters(parameters, args, kwargs, expected, default, options):
+    """All arguments reach the body as they were given, whether the default says so or not."""
+    written = parameters.replace("None", default)
+    names = [name.strip(" *").partition("=")[0] for name in parameters.split(",")]
+    returned = ", ".join(name for name in names[1:] if name.strip("/"))
+    layer = define(written, f"    return {returned}", **options)
+
+    assert expected == str(layer()(*args, **kwargs))[1:-1]
+    assert parameters == signature_of(layer)
+    with pytest.raises(ConflictingParamError, match="'mode'"):
+        layer()(*args, **kwargs, mode=1)
+
+
+def test_kinds_of_parameters_without_a_default(options):
+    """A parameter without a default becomes optional where it stands; others stay required."""
+    layer = define("self, x, flag, y=3, *, mode, z", "    return x, flag, y, mode, z", **options)
+
+    assert (0, 7, 3, 8, 5) == layer()(0, z=5)
+    assert "self, x, flag=None, y=3, *, mode=None, z" == signature_of(layer)
+    with pytest.raises(TypeError, match="'z'"):
+        layer()(0)
+
+
+def test_self_in_args(options):
+    """The object may be the first of `*args`."""
+    layer = define(
+        "*args, flag=MERGED, mode=MERGED, **kw", "    return args[1:], flag, kw", **options
+    )
+
+    assert ((2, 3), 7, {"k": 4}) == layer()(2, 3, k=4)
+    assert "*args, flag=None, mode=None, **kw" == signature_of(layer)
+
+
+def test_another_unset_object():
+    """A parameter whose default is its own `unset` object already."""
+    layer = define("self, mode=UNSET", "    return mode", params=[Param("mode", unset=UNSET)])
+
+    assert 8 == layer()()
+    assert "self, mode=UNSET" == signature_of(layer)
+
+
+def test_by_position_or_by_name(options):
+    """A call may give the parameter either way."""
+
+    @mergeable("flag", **options)
+    class Layer(Base):
         def __call__(self, x, flag=MERGED, y=3):
             return x, flag, y
 
     assert (0, 1, 3) == Layer()(0, 1) == Layer()(0, flag=1)
-    assert "(self, x, flag=None, y=3)" == signature_of(Layer)
-
-
-def test_without_a_default():
-    """A parameter without a default becomes optional where it stands."""
-
-    @mergeable("flag", "mode")
-    class Layer:
-        flag = mode = 1
-
-        def __call__(self, x, flag, y=3, *, mode, z):
-            return x, flag, y, mode, z
-
-    assert (0, 1, 3, 1, 5) == Layer()(0, z=5)
-    assert "(self, x, flag=None, y=3, *, mode=None, z)" == signature_of(Layer)
-
-
-def test_default_none():
-    """A parameter whose default is its `unset` object already."""
-
-    @mergeable("flag", Param("mask", unset=UNSET))
-    class Layer:
-        flag, mask = 1, None
-
-        def __call__(self, flag=None, mask=UNSET):
-            return flag, mask
-
-    assert (1, None) == Layer()()
-    assert "(self, flag=None, mask=UNSET)" == signature_of(Layer)
-
-
-def test_variadic():
-    """A merged parameter between `*args` and `**kwargs`."""
-
-    @mergeable("flag")
-    class Layer:
-        flag = 1
-
-        def __call__(self, *args, flag=MERGED, other=2, **kwargs):
-            return args, flag, other, kwargs
-
-    assert ((3, 4), 1, 2, {"five": 5}) == Layer()(3, 4, five=5)
-    assert "(self, *args, flag=None, other=2, **kwargs)" == signature_of(Layer)
-
-
-def test_self_in_args():
-    """A method whose object comes in `*args`."""
-
-    @mergeable("flag")
-    class Layer:
-        flag = 1
-
-        def __call__(*args, flag=MERGED):
-            return args[1:], flag
-
-    assert ((2, 3), 1) == Layer()(2, 3)
-
-
-def test_self_under_another_name():
-    """The object under another name than `self`, with a parameter that is called `self`."""
-
-    @mergeable("flag")
-    class Layer:
-        flag = 1
-
-        def __call__(this, self, flag=MERGED):
-            return self, flag
-
-    assert (2, 1) == Layer()(2)
 
 
 def test_more_than_255_parameters():
     """Slots beyond 255 need extended operands."""
-    names = [f"p{i}" for i in range(300)]
-    source = f"def call(self, {', '.join(names)}, flag, last=0): return p0, p299, flag, last"
-    namespace = {}
-    exec(source, namespace)
-    layer = type("Layer", (), {"flag": 7, "__call__": namespace["call"]})
-    mergeable("flag")(layer)
+    names = ", ".join(f"p{number}" for number in range(300))
+    layer = define(f"self, {names}, flag, mode", "    return p0, p299, flag, mode")
 
-    assert (0, 299, 7, 0) == layer()(*range(300))
-
-
-@pytest.mark.parametrize("size", [100, 127, 128, 255, 256, 300, 70_000])
-def test_many_names_and_constants(size):
-    """New names and constants behind many old ones need extended operands."""
-    body = "\n".join(f"    if x == {i}.5: x.name{i}" for i in range(size))
-    namespace = {}
-    exec(f"def call(self, x, *, flag):\n{body}\n    return x, flag", namespace)
-    layer = type("Layer", (), {"flag": 7, "__call__": namespace["call"]})
-    mergeable("flag")(layer)
-
-    assert (0, 7) == layer()(0)
-    with pytest.raises(ValueError, match="both places"):
-        layer()(0, flag=1)
-
-
-def test_names_that_are_not_ascii():
-    """Names that are not ASCII."""
-
-    @mergeable(Param("größe", attribute="größe_δ"))
-    class Schicht:
-        größe_δ = 4
-
-        def __call__(self, *, größe=MERGED):
-            return größe
-
-    assert 4 == Schicht()()
-
-
-def test_private_attribute():
-    """A private attribute is mangled as in the class's body."""
-
-    @mergeable(Param("flag", attribute="__flag"))
-    class _Layer:
-        def __init__(self):
-            self.__flag = 3
-
-        def __call__(self, *, flag=MERGED):
-            return flag
-
-    assert 3 == _Layer()()
-
-
-def test_private_parameter():
-    """A private parameter is mangled as in the class's body."""
-
-    @mergeable("__flag")
-    class Layer:
-        def __init__(self):
-            self.__flag = 3
-
-        def __call__(self, *, __flag=MERGED):
-            return __flag
-
-    assert 3 == Layer()()
-    assert "(self, *, _Layer__flag=None)" == signature_of(Layer)
+    assert (0, 299, 7, 8) == layer()(*range(300))
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "__end__",
-        "inner",
-        "agen",
-        "value",
-        "wrapper",
-        "factory",
-        "merge",
-        "GeneratorExit",
-        "_mergeparam_neither",
-        "_mergeparam_both",
-        "_",
-        "type",
-        "match",
-    ],
+    "size", [100, 127, 128, 255, 256, 300, pytest.param(70_000, marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("kind", ["def", "async def", "generator"])
-def test_named_like_generated_code(name, kind):
-    """Parameters that are called like something in the generated code."""
-    statement = "yield" if kind == "generator" else "return"
-    source = f"{'async def' if 'async' in kind else 'def'} call(self, {name}, other, flag):\n"
-    source += f"    {statement} (lambda: ({name}, other, flag))()"
-    namespace = {}
-    exec(source, namespace)
-    layer = type("Layer", (), {"flag": 7, "kept": 8, "__call__": namespace["call"]})
-    mergeable("flag", Param("other", attribute="kept"))(layer)
-    result = layer()(5)
-    if kind == "async def":
-        result = run(result)
-    elif kind == "generator":
-        result = next(result)
+def test_many_names_and_constants(size):
+    """New names and constants behind many old ones need extended operands."""
+    body = "\n".join(f"    if x == {number}.5: x.name{number}" for number in range(size))
+    layer = define("self, x, *, flag", f"{body}\n    return x, flag", params=["flag"])
 
-    assert (5, 8, 7) == result
+    assert (0, 7) == layer()(0)
+    with pytest.raises(ConflictingParamError):
+        layer()(0, flag=1)
+
+
+@pytest.mark.parametrize("attribute", ["größe_δ", "__held"])
+def test_names_that_are_not_ascii_or_private(attribute, options):
+    """Such names work for attributes and parameters, private ones mangled as in the body."""
+
+    @mergeable(Param("größe", attribute=attribute), "__flag", **options)
+    class _Layer:
+        def __init__(self):
+            self.größe_δ = self.__held = 4
+            self.__flag, self.__note = 3, 5
+
+        def __call__(self, *, größe=MERGED, __flag=MERGED):
+            return größe, __flag, self.__note
+
+    assert (4, 3, 5) == _Layer()()
+    assert "self, *, größe=None, _Layer__flag=None" == signature_of(_Layer)
+
+
+NAMES = (
+    *("__end__", "None_", "größe", "_", "type", "match", "args", "self_", "GeneratorExit"),
+    *("inner", "agen", "value", "wrapper", "factory", "merge", "provide", "key", "scope", "body"),
+    *("steps", "sent", "receiver", "param", "unset", "call", "function", "name"),
+    *("_mergeparam_unset", "_mergeparam_neither", "_mergeparam_both"),
+)
+KINDS = {
+    "def": ("def", "return", {}),
+    "async def": ("async def", "return", {}),
+    "generator": ("def", "yield", {}),
+    "async generator": ("async def", "yield", {}),
+    "providing def": ("def", "return", {"provide": True}),
+    "providing async def": ("async def", "return", {"provide": True}),
+}
+NAMED = """
+def define(free):
+    {name} = free
+    @mergeable("flag", **options)
+    class Closing(Base):
+        {keyword} __call__(self, *, flag=MERGED):
+            {word} (lambda: [{name}, flag])()
+    return Closing
+
+@mergeable("flag", **options)
+class Taking(Base):
+    {keyword} __call__(self, {name}, *, flag=MERGED):
+        {word} (lambda: [{name}, flag])()
+
+@mergeable(Param("{name}", attribute="held"), "flag", **options)
+class Merging(Base):
+    held = "held"
+    {keyword} __call__(self, {name}=MERGED, flag=MERGED):
+        {word} (lambda: [{name}, flag])()
+"""
+
+
+def finish(result):
+    """Return what a method of any kind returns, or yields first."""
+    if inspect.isasyncgen(result):
+        return asyncio.run(anext_of(result))
+    if inspect.iscoroutine(result):
+        return asyncio.run(result)
+    return next(result) if inspect.isgenerator(result) else result
+
+
+async def anext_of(generator):
+    """Return what an async generator yields first, and close it."""
+    found = await anext(generator)
+    await generator.aclose()
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_named_like_generated_code(name, kind):
+    """Parameters and closed-over variables may have the names that generated code may use."""
+    keyword, word, options = KINDS[kind]
+    source = NAMED.format(name=name, keyword=keyword, word=word)
+    names = {**globals(), "options": options}
+    exec(source, names)
+
+    assert ["free", 1] == finish(names["define"]("free")(1)())
+    assert ["given", 2] == finish(names["Taking"]()("given", flag=2))
+    assert ["held", 3] == finish(names["Merging"](3)())
 
 
 @pytest.mark.parametrize("policy", ["raise", "raise_if_different", "use_call", "use_attribute"])
 def test_underscore(policy):
     """A parameter that patterns would take for a wildcard."""
+    param = Param("_", attribute="flag", on_conflict=policy)
 
-    @mergeable(Param("_", attribute="flag", on_conflict=policy))
-    class Layer:
-        flag = 7
-
-        def __call__(self, _=MERGED):
-            return _
-
-    assert 7 == Layer()()
-
-
-def run(coroutine):
-    """Run a coroutine that awaits nothing."""
-    with pytest.raises(StopIteration) as stop:
-        coroutine.send(None)
-    return stop.value.value
+    assert 7 == define("self, _=MERGED", "    return _", params=[param])()()
 
 
 @pytest.mark.parametrize(
@@ -276,44 +244,35 @@ def test_annotation(annotation, expected):
     def call(self, *, flag=MERGED): ...
 
     call.__annotations__ = {"flag": annotation}
-    layer = mergeable("flag")(type("Layer", (), {"flag": 1, "__call__": call}))
+    layer = mergeable("flag")(type("Layer", (Base,), {"__call__": call}))
 
     assert expected == layer.__call__.__annotations__["flag"]
 
 
-def test_annotation_with_another_unset():
-    """The type of another `unset` object joins the annotation; strings are left alone."""
+def test_annotations_of_other_kinds():
+    """The type of another `unset` object joins; texts then, and what is no type, stay."""
 
-    @mergeable(Param("mask", unset=UNSET), Param("other", unset=UNSET))
+    @mergeable(Param("mask", unset=UNSET), Param("text", unset=UNSET), "flag")
     class Layer:
-        mask, other = None, None
+        mask = text = flag = None
 
-        def __call__(self, mask: int | None = MERGED, other: "int | None" = MERGED): ...
+        def __call__(
+            self,
+            mask: int | None = MERGED,
+            text: "int" = MERGED,
+            flag: typing.Final = MERGED,
+            x: 4 = 5,
+        ): ...
 
-    hints = Layer.__call__.__annotations__
-
-    assert {"mask": int | None | UnsetType, "other": "int | None"} == hints
-
-
-def test_annotation_that_cannot_be_joined():
-    """An annotation that is no type stays as it is."""
-
-    @mergeable("flag")
-    class Layer:
-        flag = 1
-
-        def __call__(self, flag: typing.Final = MERGED, other: 4 = 5): ...
-
-    assert {"flag": typing.Final, "other": 4} == Layer.__call__.__annotations__
+    expected = {"mask": int | None | UnsetType, "text": "int", "flag": typing.Final, "x": 4}
+    assert expected == Layer.__call__.__annotations__
 
 
 def test_type_hints():
     """`typing.get_type_hints` sees the merged annotation."""
 
     @mergeable("flag")
-    class Layer:
-        flag = 1
-
+    class Layer(Base):
         def __call__(self, x: int, flag: "bool" = MERGED) -> str: ...
 
     assert {"x": int, "flag": bool | None, "return": str} == typing.get_type_hints(Layer.__call__)
@@ -327,17 +286,16 @@ def test_explicit_signature():
         def wrapper(*args, **kwargs):
             return function(*args, **kwargs)
 
-        wrapper.__signature__ = inspect.signature(function)
-        function.__signature__ = wrapper.__signature__
+        wrapper.__signature__ = function.__signature__ = inspect.signature(function)
         return wrapper
 
     @mergeable("flag", "mode")
-    class Layer:
-        flag = mode = 1
+    class Layer(Base):
+        mode = 1
 
         @signed
         def __call__(self, x, *, flag: bool = MERGED, mode=MERGED):
             return flag, mode
 
-    assert (1, 1) == Layer()(0)
-    assert "(self, x, *, flag: bool | None = None, mode=None)" == signature_of(Layer)
+    assert (1, 1) == Layer(1)(0)
+    assert "self, x, *, flag: bool | None = None, mode=None" == signature_of(Layer)

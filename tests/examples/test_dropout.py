@@ -1,6 +1,8 @@
 """The first example: what it prints, and that its gradients are right."""
 
+import contextlib
 import importlib.util
+import io
 import re
 from pathlib import Path
 
@@ -25,9 +27,15 @@ def rng():
     return np.random.default_rng(1)
 
 
-def printed(example, capsys):
-    example.main()
-    return capsys.readouterr().out
+@pytest.fixture(scope="module")
+def printed(example):
+    """Return what the example prints, twice."""
+    outputs = []
+    for _ in range(2):
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            example.main()
+        outputs.append(output.getvalue())
+    return outputs
 
 
 def numeric_gradient(function, x):
@@ -54,46 +62,31 @@ def make_norm(example, rng):
     return example.BatchNorm(scale, bias)
 
 
-def make_small_model(example, rng):
-    model = example.make_model(rng, pixels=4, digits=3)
-    return example.attrs.evolve(model, drop_rate=0.0)
-
-
-def test_it_learns_to_read(example, capsys):
+def test_it_learns_to_read(printed):
     """The model reads most digits, both those that it has seen and those that it has not."""
-    accuracies = dict(re.findall(r"(\w+) accuracy: +([\d.]+)", printed(example, capsys)))
+    accuracies = dict(re.findall(r"(\w+) accuracy: +([\d.]+)", printed[0]))
 
     assert accuracies.keys() == {"train", "test"}
     assert all(float(value) > 0.95 for value in accuracies.values())
 
 
-def test_it_prints_the_same_every_time(example, capsys):
+def test_it_prints_the_same_every_time(printed):
     """The example is seeded, so that what the documentation shows is what a user sees."""
-    assert printed(example, capsys) == printed(example, capsys)
+    assert printed[0] == printed[1]
 
 
-def test_it_prints_the_merged_signatures(example, capsys):
-    """Both layers show their merged parameter as optional."""
+def test_it_prints_signatures_and_errors(printed):
+    """Both layers show their parameter as optional; errors stand as at a traceback's end."""
     expected = [
         "Dropout.__call__(self, x: 'Array', *, deterministic: 'bool | None' = None)",
         "BatchNorm.__call__(self, x: 'Array', *, use_running_average: 'bool | None' = None)",
     ]
+    errors = (("MissingParamError", "neither place"), ("ConflictingParamError", "both places"))
 
-    lines = re.findall(r"^(\w+\.__call__\(.*\)) ->", printed(example, capsys), re.MULTILINE)
-
-    assert expected == lines
-
-
-@pytest.mark.parametrize(
-    ("error", "says"),
-    [
-        ("MissingParamError", "Dropout.__call__(): 'deterministic' is set in neither place"),
-        ("ConflictingParamError", "Dropout.__call__(): 'deterministic' is set in both places"),
-    ],
-)
-def test_it_prints_the_errors(example, capsys, error, says):
-    """Both errors are shown as they stand at the end of a traceback."""
-    assert f"\nmergeparam.errors.{error}: {says}" in printed(example, capsys)
+    assert expected == re.findall(r"^(\w+\.__call__\(.*\)) ->", printed[0], re.MULTILINE)
+    for error, places in errors:
+        says = f"Dropout.__call__(): 'deterministic' is set in {places}"
+        assert f"\nmergeparam.errors.{error}: {says}" in printed[0]
 
 
 def test_dropout_pulls_right(example, rng):
@@ -108,7 +101,6 @@ def test_dropout_pulls_right(example, rng):
 def test_deterministic_dropout_changes_nothing(example, rng):
     """In evaluation, output and gradient are the very objects that came in."""
     x, grad = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
-
     output, pull = example.Dropout(0.5, rng, deterministic=True)(x)
 
     assert x is output
@@ -122,47 +114,28 @@ def test_batch_norm_pulls_right(example, rng, use_running_average):
     norm.mean, norm.var = rng.normal(size=3), rng.random(size=3)
 
     def normalise(x):
-        norm_again = example.attrs.evolve(norm)
-        return norm_again(x, use_running_average=use_running_average)
+        return example.attrs.evolve(norm)(x, use_running_average=use_running_average)
 
     assert_pull_is_right(normalise, rng.normal(size=(5, 3)), rng)
 
 
-def test_batch_norm_normalises(example, rng):
-    """In training, every feature gets the bias for its mean and the scale for its deviation."""
-    norm = make_norm(example, rng)
-
-    output, _ = norm(rng.normal(3, 2, size=(50, 3)), use_running_average=False)
-
-    np.testing.assert_allclose(norm.bias.value, output.mean(axis=0), atol=1e-9)
-    np.testing.assert_allclose(np.abs(norm.scale.value), output.std(axis=0), rtol=1e-4)
-
-
-def test_batch_norm_keeps_its_statistics_in_evaluation(example, rng):
-    """Only training moves the running averages."""
+def test_batch_norm_normalises_in_training(example, rng):
+    """Each feature gets bias and scale for mean and deviation; only training moves averages."""
     norm = make_norm(example, rng)
     mean, var = norm.mean, norm.var
-
     norm(rng.normal(size=(5, 3)), use_running_average=True)
 
     assert (mean, var) == (norm.mean, norm.var)
-
-    norm(rng.normal(size=(5, 3)), use_running_average=False)
-
+    output, _ = norm(rng.normal(3, 2, size=(50, 3)), use_running_average=False)
+    np.testing.assert_allclose(norm.bias.value, output.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(np.abs(norm.scale.value), output.std(axis=0), rtol=1e-4)
     assert mean is not norm.mean
     assert var is not norm.var
 
 
 def test_model_pulls_right(example, rng):
-    """The gradient is right through the blocks, their shortcuts and the head."""
-    model = make_small_model(example, rng)
-
-    assert_pull_is_right(lambda x: model(x, train=True), rng.normal(size=(5, 4)), rng)
-
-
-def test_every_weight_gets_its_gradient(example, rng):
-    """The way back leaves in every weight what differences of its value say."""
-    model = make_small_model(example, rng)
+    """The gradient is right through blocks, shortcuts and head, and of every weight."""
+    model = example.attrs.evolve(example.make_model(rng, pixels=4, digits=3), drop_rate=0.0)
     x = rng.normal(size=(5, 4))
     output, pull = model(x, train=True)
     direction = rng.normal(size=output.shape)
@@ -179,3 +152,4 @@ def test_every_weight_gets_its_gradient(example, rng):
         weight.value = kept
 
         np.testing.assert_allclose(weight.grad, expected, atol=1e-6)
+    assert_pull_is_right(lambda x: model(x, train=True), x, rng)

@@ -29,11 +29,11 @@ runpy.run_path({str(PATH)!r}, run_name="__main__")
 """
 
 
-@pytest.fixture(scope="module", params=["NumPy", "JAX"])
+@pytest.fixture(
+    scope="module", params=["NumPy", *(["JAX"] if importlib.util.find_spec("jax") else [])]
+)
 def arrays(request):
     """Return the name of the library whose arrays are to be used."""
-    if request.param == "JAX":
-        pytest.importorskip("jax", reason="JAX is not installed")
     return request.param
 
 
@@ -99,17 +99,23 @@ def first_line(node):
     return min(part.lineno for part in (node, *node.decorator_list))
 
 
-def test_arrays(arrays, printed):
-    """It uses the arrays that it is to use."""
+def test_it_prints_what_it_does(arrays, printed):
+    """Which arrays, that the numbers are the same to the last bit, and what an error says."""
+    differences = re.findall(r"(\w+): +max abs difference (\S+)", printed)[:2]
+    merged = r"^  (\w+)\.__call__\(self, x.*deterministic: 'bool \| None' = None"
+
     assert f"with {arrays};" in printed
-
-
-def test_it_prints_that_the_numbers_are_the_same(printed):
-    """In both modes, to the last bit."""
-    assert [("training", "0.0"), ("evaluating", "0.0")] == re.findall(
-        r"(\w+): +max abs difference (\S+)", printed
-    )[:2]
+    assert [("training", "0.0"), ("evaluating", "0.0")] == differences
     assert float(re.search(r"between the modes: max abs difference (\S+)", printed)[1]) > 1
+    assert ["Dropout", "DropPath", "ProvidingEncoder"] == re.findall(merged, printed, re.MULTILINE)
+    assert "Dropout.__call__(): 'deterministic' is set in neither place" in printed
+    assert "with provide(deterministic=...)" in printed
+
+
+def test_jit(arrays, printed):
+    """With JAX, each provided value is traced once, and no trace is stale."""
+    assert (arrays == "JAX") is ("traced 2 times in 4 calls" in printed)
+    assert (arrays == "JAX") is ("gives its own mode's numbers: True" in printed)
 
 
 @pytest.mark.parametrize("train", [True, False])
@@ -174,15 +180,6 @@ def test_lines_that_name_the_flag(printed):
     assert found["provide=True"] < found["by hand"]
 
 
-def test_merged_signatures(printed):
-    """The flag is optional where it is merged."""
-    found = re.findall(
-        r"^  (\w+)\.__call__\(self, x.*deterministic: 'bool \| None' = None", printed, re.MULTILINE
-    )
-
-    assert ["Dropout", "DropPath", "ProvidingEncoder"] == found
-
-
 def test_accuracy(printed, example):
     """Another solver of the least squares reads as many digits."""
     linear_model = pytest.importorskip("sklearn.linear_model")
@@ -198,15 +195,3 @@ def test_accuracy(printed, example):
     accuracy = (head.predict(flat[end:]).argmax(axis=1) == labels[end:]).mean()
 
     assert abs(accuracy - float(re.search(r"test accuracy: (\S+)", printed)[1])) < 0.01
-
-
-def test_jit(arrays, printed):
-    """With JAX, each provided value is traced once, and no trace is stale."""
-    assert (arrays == "JAX") is ("traced 2 times in 4 calls" in printed)
-    assert (arrays == "JAX") is ("gives its own mode's numbers: True" in printed)
-
-
-def test_error(printed):
-    """A flag that nobody gives is named, and so is the way to provide it."""
-    assert "Dropout.__call__(): 'deterministic' is set in neither place" in printed
-    assert "with provide(deterministic=...)" in printed

@@ -5,6 +5,7 @@ import copy
 import types
 from typing import Any
 
+import frameworks
 import pytest
 
 from mergeparam import (
@@ -15,30 +16,16 @@ from mergeparam import (
     MissingParamError,
     Param,
     find_unset,
-    merge_param,
     mergeable,
     merged_params,
     merged_signature,
-    provide,
 )
 
 eqx = pytest.importorskip("equinox", reason="equinox is not installed")
 jax = pytest.importorskip("jax", reason="jax is not installed")
 jnp = jax.numpy
 
-FLAGS = (None, True, False)
-
-
-@pytest.fixture
-def x():
-    """Return a batch of two rows."""
-    return jnp.linspace(-1.0, 1.0, 8).reshape(2, 4)
-
-
-@pytest.fixture
-def key():
-    """Return a random key."""
-    return jax.random.PRNGKey(0)
+X = jnp.linspace(-1.0, 1.0, 8).reshape(2, 4)
 
 
 @pytest.fixture
@@ -62,190 +49,63 @@ def define(inject):
     return define
 
 
-@pytest.fixture
-def dropout(define):
-    """Return the merged Dropout, for which both is an error."""
-    return define()
-
-
-@pytest.mark.parametrize("given", FLAGS)
+@pytest.mark.parametrize("given", [None, True, False])
 @pytest.mark.parametrize("attribute", [True, False])
-def test_dropout_as_in_equinox(define, x, key, attribute, given):
+def test_dropout_as_in_equinox(define, attribute, given):
     """With `use_call`, it is Equinox's own Dropout, where the call wins."""
     layers = eqx.nn.Dropout, define(on_conflict="use_call")
-    original, merged = (cls(0.5, inference=attribute) for cls in layers)
-    expected, actual = (layer(x, key=key, inference=given) for layer in (original, merged))
+    expected, actual = (
+        cls(0.5, inference=attribute)(X, key=jax.random.key(0), inference=given) for cls in layers
+    )
 
     assert jnp.array_equal(expected, actual)
 
 
 @pytest.mark.parametrize("unset", [None, UNSET])
-def test_inference_mode(define, x, key, unset):
-    """It sets the flag of merged modules, whether it was set before or not."""
+def test_flags_that_are_set_in_a_model(define, unset):
+    """`inference_mode` and `tree_at` set flags, whether set before or not, and take them back."""
     cls = define(unset)
-    model = [cls(0.5), (cls(0.5, False), eqx.nn.Dropout(0.5))]
-    evaluated, trained = (eqx.nn.inference_mode(model, value) for value in (True, False))
-    forgotten = eqx.nn.inference_mode(model, unset)
+    model = (cls(0.5), cls(0.5, False), eqx.nn.Dropout(0.5))
+    evaluated, trained, forgotten = (
+        eqx.nn.inference_mode(model, value) for value in (True, False, unset)
+    )
+    where = {"where": lambda model: model[0].inference, "is_leaf": lambda leaf: leaf is unset}
+    changed = eqx.tree_at(pytree=model, replace=True, **where)
+    back = eqx.tree_at(pytree=changed, replace=unset, **where)
 
-    assert ["[0]"] == [path for path, _, _ in find_unset(model)]
-    assert [True, True, True] == [layer.inference for layer in flat(evaluated)]
-    assert [False, False, False] == [layer.inference for layer in flat(trained)]
-    assert x is evaluated[0](x)
-    assert x is not trained[0](x, key=key)
-    assert 2 == len(find_unset(forgotten))
+    assert [True, True, True] == [layer.inference for layer in evaluated]
+    assert [False, False, False] == [layer.inference for layer in trained]
+    assert X is evaluated[0](X) is changed[0](X)
+    assert X is not trained[0](X, key=jax.random.key(0))
+    assert [1, 2, 0, 1] == [len(find_unset(m)) for m in (model, forgotten, changed, back)]
     with pytest.raises(MissingParamError):
-        model[0](x)
+        model[0](X)
     with pytest.raises(ConflictingParamError):
-        evaluated[0](x, inference=True)
-
-
-def flat(model):
-    """Return the three layers of a model in a row."""
-    first, pair = model
-    return [first, *pair]
-
-
-@pytest.mark.parametrize("unset", [None, UNSET])
-def test_tree_at(define, x, unset):
-    """The flag of one module is set and taken back."""
-    cls = define(unset)
-    model = [cls(0.5), cls(0.5)]
-    where = lambda model: model[1].inference
-    changed = eqx.tree_at(where, model, True, is_leaf=lambda leaf: leaf is unset)
-    back = eqx.tree_at(where, changed, unset)
-
-    assert x is changed[1](x)
-    assert ["[0]"] == [path for path, _, _ in find_unset(changed)]
-    assert ["[0]", "[1]"] == [path for path, _, _ in find_unset(back)]
+        evaluated[0](X, inference=True)
 
 
 @pytest.mark.parametrize("static", [True, False])
-def test_unset_goes_through_transformations(define, x, static):
+def test_unset_goes_through_transformations(define, static, tmp_path):
     """`UNSET` is kept as a leaf's place and as a static field, and `None` is a value."""
-    layer = define(UNSET, static=static)(0.5)
-    arrays, rest = eqx.partition(layer, eqx.is_array)
+    cls = define(UNSET, static=static)
+    layer = cls(0.5)
+    eqx.tree_serialise_leaves(tmp_path / "layer.eqx", cls(jnp.array(0.5)))
+    read = eqx.tree_deserialise_leaves(tmp_path / "layer.eqx", cls(jnp.array(0.0)))
 
-    assert UNSET is eqx.combine(arrays, rest).inference
-    assert UNSET is eqx.filter_jit(lambda layer: layer)(layer).inference
-    assert UNSET is jax.jit(lambda layer: layer)(layer).inference
-    assert UNSET is copy.deepcopy(layer).inference
+    for make in (
+        lambda layer: eqx.combine(*eqx.partition(layer, eqx.is_array)),
+        eqx.filter_jit(frameworks.same),
+        jax.jit(frameworks.same),
+        copy.deepcopy,
+    ):
+        assert UNSET is make(layer).inference
+    assert (0.5, UNSET) == (read.p, read.inference)
     assert eqx.tree_equal(layer, copy.copy(layer))
     assert hash(layer) == hash(copy.copy(layer))
-    assert x.shape == eqx.filter_eval_shape(layer, x, inference=True).shape
+    assert X.shape == eqx.filter_eval_shape(layer, X, inference=True).shape
 
 
-def test_serialised(define, tmp_path):
-    """Leaves are written and read around an unset flag."""
-    layer = define(UNSET)(jnp.array(0.5))
-    eqx.tree_serialise_leaves(tmp_path / "layer.eqx", layer)
-    read = eqx.tree_deserialise_leaves(tmp_path / "layer.eqx", define(UNSET)(jnp.array(0.0)))
-
-    assert 0.5 == read.p
-    assert UNSET is read.inference
-
-
-@pytest.fixture
-def gated(inject):
-    """Return a merged module and the same by hand; the gate is a flag, the gain an array."""
-
-    @mergeable("gate", "gain")
-    class Merged(eqx.Module):
-        linear: eqx.nn.Linear
-        gate: Any = None
-        gain: Any = None
-
-        def __call__(self, x, gate=MERGED, gain=MERGED):
-            return jax.vmap(self.linear)(x) * gain if gate else x
-
-    class ByHand(eqx.Module):
-        linear: eqx.nn.Linear
-        gate: Any = None
-        gain: Any = None
-
-        def __call__(self, x, gate=None, gain=None):
-            gate = merge_param("gate", self.gate, gate)
-            gain = merge_param("gain", self.gain, gain)
-            return jax.vmap(self.linear)(x) * gain if gate else x
-
-    return Merged, ByHand
-
-
-def ensemble(run):
-    """Return `run` mapped over a pair of modules that are stacked into one."""
-
-    def mapped(layer, x):
-        arrays, rest = eqx.partition(layer, eqx.is_array)
-        pair = eqx.combine(jax.tree.map(lambda leaf: jnp.stack([leaf, -leaf]), arrays), rest)
-        return eqx.filter_vmap(run, in_axes=(eqx.if_array(0), None))(pair, x)
-
-    return mapped
-
-
-TRANSFORMATIONS = {
-    "nothing": lambda run: run,
-    "filter_jit": eqx.filter_jit,
-    "filter_grad": lambda run: eqx.filter_grad(lambda layer, x: run(layer, x).sum()),
-    "jit of filter_value_and_grad": lambda run: eqx.filter_jit(
-        eqx.filter_value_and_grad(lambda layer, x: run(layer, x).sum())
-    ),
-    "filter_vmap": ensemble,
-    "filter_checkpoint": lambda run: eqx.filter_grad(
-        lambda layer, x: eqx.filter_checkpoint(run)(layer, x).sum()
-    ),
-    "filter_closure_convert": lambda run: (
-        lambda layer, x: eqx.filter_closure_convert(run, layer, x)(layer, x)
-    ),
-}
-SIDES = {
-    "attribute": ({"gate": True, "gain": jnp.array(2.0)}, {}),
-    "call": ({}, {"gate": True, "gain": jnp.array(2.0)}),
-    "one of each": ({"gate": True}, {"gain": 2.0}),
-}
-
-
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_same_as_by_hand(gated, x, key, name, side):
-    """Values, gradients and jaxprs are those of the merge by hand."""
-    held, given = SIDES[side]
-    transformed = TRANSFORMATIONS[name](lambda layer, x: layer(x, **given))
-
-    def observe(cls):
-        arrays, rest = eqx.partition(cls(eqx.nn.Linear(4, 4, key=key), **held), eqx.is_array)
-        run = lambda arrays, x: jax.tree.leaves(
-            eqx.filter(transformed(eqx.combine(arrays, rest), x), eqx.is_array)
-        )
-        return run(arrays, x), str(jax.make_jaxpr(run)(arrays, x))
-
-    (actual, jaxpr), (expected, jaxpr_by_hand) = map(observe, gated)
-
-    assert len(expected) == len(actual) > 0
-    assert all(map(jnp.array_equal, expected, actual))
-    assert jaxpr_by_hand == jaxpr
-
-
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_errors_come_out(gated, x, key, name):
-    """Neither and both are the same errors as without a transformation."""
-    merged, _ = gated
-    linear = eqx.nn.Linear(4, 4, key=key)
-
-    with pytest.raises(MissingParamError, match=r"Merged\(\.\.\., gain=\.\.\.\)"):
-        TRANSFORMATIONS[name](lambda layer, x: layer(x))(merged(linear, gate=True), x)
-    with pytest.raises(ConflictingParamError):
-        TRANSFORMATIONS[name](lambda layer, x: layer(x, gate=True))(merged(linear, True, 2.0), x)
-
-
-def test_provided_values_are_part_of_the_trace(dropout, x):
-    """What is provided to a jitted module holds for that call, not for the next."""
-    call = eqx.filter_jit(dropout(0.5))
-    with provide(inference=True):
-        assert jnp.array_equal(x, call(x))
-    with pytest.raises(MissingParamError):
-        call(x)
-
-
-def test_bound_methods_are_pytrees(inject, x):
+def test_bound_methods_are_pytrees(inject):
     """Equinox binds a merged method as it binds any other."""
 
     @mergeable("inference", method="encode")
@@ -257,102 +117,77 @@ def test_bound_methods_are_pytrees(inject, x):
             return x if inference else x * self.weight
 
     bound = Layer(jnp.array(3.0), inference=False).encode
-    gradient = eqx.filter_grad(lambda method, x: method(x).sum())(bound, x)
+    gradient = eqx.filter_grad(lambda method, x: method(x).sum())(bound, X)
 
     assert isinstance(vars(Layer)["encode"], types.FunctionType)
     assert "encode" == bound.__name__
-    assert jnp.array_equal(3 * x, eqx.filter_jit(bound)(x))
-    assert x.sum() == gradient.__self__.weight
+    assert jnp.array_equal(3 * X, eqx.filter_jit(bound)(X))
+    assert X.sum() == gradient.__self__.weight
     with pytest.raises(MissingParamError):
-        eqx.filter_jit(Layer(1.0).encode)(x)
+        eqx.filter_jit(Layer(1.0).encode)(X)
 
 
-METHOD_TRANSFORMATIONS = {
-    "filter_jit": eqx.filter_jit,
-    "filter_checkpoint": eqx.filter_checkpoint,
-    "jit": lambda method: jax.jit(method, static_argnames="inference"),
-    "named_scope": jax.named_scope("encode"),
-}
-
-
-@pytest.mark.parametrize("method", ["__call__", "encode"])
-@pytest.mark.parametrize("name", METHOD_TRANSFORMATIONS)
-def test_methods_that_are_transformed_in_the_class(inject, x, name, method):
+@pytest.mark.parametrize("name", frameworks.Equinox().decorators)
+def test_other_methods_that_are_transformed_in_the_class(inject, name):
     """The merge is inside the transformation, which keeps its kind."""
 
     class Layer(eqx.Module):
         weight: jax.Array
-        inference: Any = eqx.field(default=None, static=True)
+        flag: Any = eqx.field(default=None, static=True)
 
-        @METHOD_TRANSFORMATIONS[name]
-        def __call__(self, x, inference=MERGED):
-            return x if inference else x * self.weight
+        @frameworks.Equinox().decorators[name]
+        def encode(self, x, flag=MERGED):
+            return x if flag else x * self.weight
 
-        @METHOD_TRANSFORMATIONS[name]
-        def encode(self, x, inference=MERGED):
-            return x if inference else x * self.weight
-
-    kind = type(vars(Layer)[method])
-    mergeable("inference", method=method)(Layer)
+    kind = type(vars(Layer)["encode"])
+    mergeable("flag", method="encode")(Layer)
     weight = jnp.array(2.0)
-    call = lambda layer, *args, **given: getattr(layer, method)(*args, **given)
 
-    assert kind is type(vars(Layer)[method])
-    assert jnp.array_equal(x, call(Layer(weight, True), x))
-    assert jnp.array_equal(2 * x, call(Layer(weight), x, False))
-    assert jnp.array_equal(2 * x, call(Layer(weight), x, inference=False))
+    assert kind is type(vars(Layer)["encode"])
+    assert jnp.array_equal(X, Layer(weight, True).encode(X))
+    assert jnp.array_equal(2 * X, Layer(weight).encode(X, flag=False))
     with pytest.raises(MissingParamError):
-        call(Layer(weight), x)
+        Layer(weight).encode(X)
     with pytest.raises(ConflictingParamError):
-        call(Layer(weight, True), x, True)
+        Layer(weight, True).encode(X, True)
 
 
 def test_a_transformation_that_hides_the_method(inject):
     """What shows no signature of the method is refused while the class is being defined."""
-    hidden = eqx.internal.noinline
+    layer = frameworks.Equinox().layer(decorate=eqx.internal.noinline)
 
-    with pytest.raises(MergeDefinitionError, match="has no parameter 'inference'"):
-
-        @mergeable("inference")
-        class Layer(eqx.Module):
-            inference: Any = None
-
-            @hidden
-            def __call__(self, x, *, inference=MERGED):
-                return x
+    with pytest.raises(MergeDefinitionError, match="has no parameter 'flag'"):
+        mergeable("flag")(layer)
 
 
-def test_an_abstract_method(inject, x):
-    """A merged method stays abstract; those that implement and override it forward to it."""
+def test_an_abstract_base(inject):
+    """A merged method stays abstract; a field may be abstract, too."""
 
     @mergeable("inference")
     class Base(eqx.Module):
-        inference: Any = None
+        inference: eqx.AbstractVar[Any]
 
         @abc.abstractmethod
         def __call__(self, x, *, inference=MERGED): ...
 
     @mergeable("inference")
     class Negative(Base, strict=True):
+        inference: Any = None
+
         def __call__(self, x, *, inference=MERGED):
             return x if inference else -x
 
-    @mergeable("inference")
-    class Twice(Negative):
-        def __call__(self, x, *, inference=MERGED):
-            return 2 * super().__call__(x, inference=inference)
-
     with pytest.raises(TypeError, match="abstract"):
         Base()
-    assert jnp.array_equal(-2 * x, Twice(False)(x))
-    assert jnp.array_equal(2 * x, Twice()(x, inference=True))
+    assert jnp.array_equal(-X, Negative(False)(X))
+    assert jnp.array_equal(X, Negative()(X, inference=True))
     with pytest.raises(MissingParamError):
-        Twice()(x)
+        Negative()(X)
     with pytest.raises(ConflictingParamError):
-        Twice(True)(x, inference=True)
+        Negative(True)(X, inference=True)
 
 
-def test_an_abstract_variable(inject, x):
+def test_an_abstract_variable(inject):
     """An abstract base merges a flag that its subclasses declare as a field."""
 
     @mergeable("inference")
@@ -365,8 +200,8 @@ def test_an_abstract_variable(inject, x):
     class Layer(Base):
         inference: Any = None
 
-    assert jnp.array_equal(-x, Layer(False)(x))
-    assert jnp.array_equal(x, Layer()(x, inference=True))
+    assert jnp.array_equal(-X, Layer(False)(X))
+    assert jnp.array_equal(X, Layer()(X, inference=True))
 
 
 def test_invariants_are_still_checked(inject):
@@ -395,7 +230,7 @@ def test_invariants_are_still_checked(inject):
         Layer(True, checked).inference = False
 
 
-def test_annotated_by_jaxtyping(inject, x):
+def test_annotated_by_jaxtyping(inject):
     """Annotations of jaxtyping are kept, and the merged one allows `None`."""
     jaxtyping = pytest.importorskip("jaxtyping", reason="jaxtyping is not installed")
     matrix = jaxtyping.Float[jax.Array, "rows columns"]
@@ -411,13 +246,13 @@ def test_annotated_by_jaxtyping(inject, x):
 
     assert matrix is parameters["x"].annotation
     assert matrix | None == parameters["mask"].annotation
-    assert jnp.array_equal(x * x, Layer(x)(x))
-    assert jnp.array_equal(x * x, Layer()(x, mask=x))
+    assert jnp.array_equal(X * X, Layer(X)(X))
+    assert jnp.array_equal(X * X, Layer()(X, mask=X))
 
 
-def test_shown_as_before(dropout):
+def test_shown_as_before(define):
     """Equinox shows the module by its fields, and the class carries its specification."""
-    layer = dropout(0.5, inference=True)
+    layer = define()(0.5, inference=True)
 
     assert repr(layer).endswith("Dropout(p=0.5, inference=True)")
     assert {"p", "inference"} == set(vars(layer))

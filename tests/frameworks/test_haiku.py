@@ -1,176 +1,28 @@
 """Haiku: modules whose metaclass wraps their methods, inside of pure functions."""
 
-import abc
 import dataclasses
 
+import frameworks
 import pytest
 
-from mergeparam import (
-    MERGED,
-    UNSET,
-    ConflictingParamError,
-    MissingParamError,
-    Param,
-    find_unset,
-    merge_param,
-    mergeable,
-    merged_signature,
-    provide,
-)
+from mergeparam import MERGED, MissingParamError, mergeable
 
 hk = pytest.importorskip("haiku", reason="dm-haiku is not installed")
 jax = pytest.importorskip("jax", reason="jax is not installed")
 jnp = jax.numpy
 
-
-@pytest.fixture
-def x():
-    """Return a batch of two rows."""
-    return jnp.linspace(-1.0, 1.0, 8).reshape(2, 4)
+X = jnp.linspace(-1.0, 1.0, 8).reshape(2, 4)
+KEY = jax.random.key(0)
 
 
 @pytest.fixture
-def key():
-    """Return a random key."""
-    return jax.random.PRNGKey(0)
-
-
-@pytest.fixture
-def layers(inject):
-    """Return a merged module and the same by hand, with a submodule and random numbers."""
-
-    @mergeable("is_training")
-    class Merged(hk.Module):
-        def __init__(self, is_training=None, name="layer"):
-            super().__init__(name)
-            self.is_training = is_training
-
-        def __call__(self, x, is_training=MERGED):
-            x = jnp.tanh(hk.Linear(4)(x))
-            return hk.dropout(hk.next_rng_key(), 0.5, x) if is_training else x
-
-    class ByHand(hk.Module):
-        def __init__(self, is_training=None, name="layer"):
-            super().__init__(name)
-            self.is_training = is_training
-
-        def __call__(self, x, is_training=None):
-            is_training = merge_param("is_training", self.is_training, is_training)
-            x = jnp.tanh(hk.Linear(4)(x))
-            return hk.dropout(hk.next_rng_key(), 0.5, x) if is_training else x
-
-    return Merged, ByHand
-
-
-def in_a_method(run):
-    """Return a function that runs the layer in a method of another module."""
-
-    class Outer(hk.Module):
-        def encode(self, x):
-            return run(x)
-
-    return lambda x: Outer().encode(x)
-
-
-def over_rows(run):
-    """Return a function that runs one layer on each row in turn."""
-    return lambda x: run(x) if hk.running_init() else hk.map(run, x)
-
-
-def vectorised(run):
-    """Return a function that runs one layer on each row, with random numbers for each."""
-    return lambda x: hk.vmap(run, split_rng=not hk.running_init())(x)
-
-
-def on_condition(run):
-    """Return a function that runs the layer where its argument is positive."""
-    return lambda x: run(x) if hk.running_init() else hk.cond(x.sum() > 0, run, jnp.negative, x)
-
-
-TRANSFORMATIONS = {
-    "nothing": lambda run: run,
-    "remat": hk.remat,
-    "grad": lambda run: hk.grad(lambda x: run(x).sum()),
-    "vmap": vectorised,
-    "map": over_rows,
-    "cond": on_condition,
-    "layer_stack": hk.experimental.layer_stack(3),
-    "a method of another module": in_a_method,
-}
-SIDES = {
-    "attribute": ([True], {}),
-    "call": ([], {"is_training": True}),
-    "evaluation": ([False], {}),
-}
-
-
-def pure(name, cls, held, given):
-    """Return the pure functions of a layer under a transformation."""
-    return hk.transform(lambda x: TRANSFORMATIONS[name](lambda x: cls(*held)(x, **given))(x))
-
-
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_same_as_by_hand(layers, x, key, name, side):
-    """Parameters and jaxprs, of gradients too, are those of the merge by hand."""
-
-    def observe(cls):
-        init, apply = pure(name, cls, *SIDES[side])
-        jaxpr, params = jax.make_jaxpr(init, return_shape=True)(key, x)
-        gradient = jax.value_and_grad(lambda *args: apply(*args).sum())
-        return params, str(jaxpr), str(jax.make_jaxpr(gradient)(params, key, x))
-
-    actual, expected = map(observe, layers)
-
-    assert expected == actual
-
-
-@pytest.mark.parametrize("side", SIDES)
-def test_values_as_by_hand(layers, x, key, side):
-    """The numbers, too, are those of the merge by hand."""
-
-    def observe(cls):
-        init, apply = pure("nothing", cls, *SIDES[side])
-        params = init(key, x)
-        return jax.tree.leaves((params, apply(params, key, x)))
-
-    actual, expected = map(observe, layers)
-
-    assert 3 == len(expected) == len(actual)
-    assert all(map(jnp.array_equal, expected, actual))
-
-
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_errors_come_out(layers, x, key, name):
-    """Neither and both are the same errors as without a transformation."""
-    merged, _ = layers
-
-    with pytest.raises(MissingParamError, match=r"Merged\(\.\.\., is_training=\.\.\.\)"):
-        pure(name, merged, [], {}).init(key, x)
-    with pytest.raises(ConflictingParamError):
-        pure(name, merged, [True], {"is_training": True}).init(key, x)
-
-
-def test_provided_values_are_part_of_the_trace(layers, x, key):
-    """What is provided to a jitted function holds for that call, not for the next."""
-    merged, _ = layers
-    init, apply = hk.transform(lambda x: merged()(x))
-    with provide(is_training=False):
-        params = init(key, x)
-    call = jax.jit(apply)
-    with provide(is_training=False):
-        evaluated = call(params, key, x)
-    with provide(is_training=True):
-        trained = call(params, key, x)
-
-    assert not (evaluated == 0.0).any()
-    assert (trained == 0.0).any()
-    with pytest.raises(MissingParamError):
-        call(params, key, x)
+def layer(inject):
+    """Return a merged module."""
+    return mergeable("flag")(frameworks.Haiku().layer())
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_state(inject, x, key, training):
+def test_state(inject, training):
     """BatchNorm, whose flag Haiku takes in the call only, gets it from the constructor too."""
 
     @mergeable("is_training")
@@ -183,30 +35,29 @@ def test_state(inject, x, key, training):
             return super().__call__(inputs, is_training, test_local_stats)
 
     init, _ = hk.transform_with_state(lambda x: hk.BatchNorm(True, True, 0.9)(x, True))
-    params, state = init(key, x)
-
-    def observe(run):
-        return hk.transform_with_state(run).apply(params, state, key, x)
-
-    expected = observe(lambda x: hk.BatchNorm(True, True, 0.9)(x, training))
-    by_attribute = observe(lambda x: BatchNorm(training)(x))
-    by_call = observe(lambda x: BatchNorm()(x, training))
+    params, state = init(KEY, X)
+    expected, by_attribute, by_call = (
+        hk.transform_with_state(run).apply(params, state, KEY, X)
+        for run in (
+            lambda x: hk.BatchNorm(True, True, 0.9)(x, training),
+            lambda x: BatchNorm(training)(x),
+            lambda x: BatchNorm()(x, training),
+        )
+    )
 
     assert jax.tree.all(jax.tree.map(jnp.array_equal, expected, by_attribute))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, expected, by_call))
 
 
-def test_static_flags_under_remat(layers, x, key):
+def test_static_flags_under_remat(layer):
     """The index of a flag in `static_argnums` is that of the call, without the module."""
-    merged, _ = layers
-    init, apply = hk.transform(lambda x: hk.remat(merged(), static_argnums=1)(x, True))
+    init, apply = hk.transform(lambda x: hk.remat(layer(), static_argnums=1)(x, True))
 
-    assert x.shape == apply(init(key, x), key, x).shape
+    assert jnp.array_equal(X, apply(init(KEY, X), KEY, X))
 
 
-@pytest.fixture
-def encoder():
-    """Return a module that merges in two methods, one of them inherited, and its base."""
+def test_several_methods():
+    """Each method has its own name scope, and a borrowed one leaves its base as it was."""
 
     class Base(hk.Module):
         def __init__(self, flag=None, name=None):
@@ -221,84 +72,49 @@ def encoder():
         def encode(self, x, *, flag=MERGED):
             return hk.Linear(3)(x) if flag else x
 
-    return Encoder, Base
-
-
-def test_several_methods(encoder, x, key):
-    """Each method has its own name scope, and a borrowed one leaves its base as it was."""
-    merged, base = encoder
-
     def run(x):
-        layer = merged(True)
-        return layer.encode(x), layer.decode(x), base().decode(x)
+        layer = Encoder(True)
+        return layer.encode(x), layer.decode(x), Base().decode(x)
 
     init, apply = hk.transform(run)
-    params = init(key, x)
-    encoded, decoded, plain = apply(params, None, x)
+    params = init(KEY, X)
 
     assert {"encoder/~encode/linear", "encoder/~decode/linear"} == set(params)
-    assert ((2, 3), (2, 3), (2, 4)) == (encoded.shape, decoded.shape, plain.shape)
-    with pytest.raises(MissingParamError):
-        hk.transform(lambda x: merged().encode(x)).init(key, x)
-    with pytest.raises(MissingParamError):
-        hk.transform(lambda x: merged().decode(x)).init(key, x)
+    assert [(2, 3), (2, 3), (2, 4)] == [result.shape for result in apply(params, None, X)]
+    for method in ("encode", "decode"):
+        with pytest.raises(MissingParamError):
+            hk.testing.transform_and_run(lambda method=method: getattr(Encoder(), method)(X))()
 
 
-def observe_calls(run, key, x):
-    """Return what an interceptor sees of each call: its method, and what is given but `x`."""
+def test_interceptors(layer):
+    """An interceptor gets what the caller wrote; what it adds is the call's value."""
     seen = []
 
     def observe(call, args, kwargs, context):
-        if context.method_name != "__init__":
-            seen.append((context.method_name, args[1:], kwargs))
-        return call(*args, **kwargs)
+        if context.method_name == "__init__":
+            return call(*args, **kwargs)
+        seen.append((context.method_name, args[1:], kwargs))
+        return call(*args, **{"flag": True} | kwargs)
 
-    def intercepted(x):
+    def run():
         with hk.intercept_methods(observe):
-            return run(x)
+            return layer()(X), layer()(X, flag=False)
 
-    hk.transform(intercepted).init(key, x)
-    return seen
+    added, given = hk.testing.transform_and_run(run)()
 
-
-def test_interceptors_see_raw_arguments(inject, layers, x, key):
-    """What an interceptor gets is what the caller wrote, as by hand."""
-    seen, by_hand = (
-        observe_calls(lambda x, cls=cls: cls(False)(cls()(x, is_training=False)), key, x)
-        for cls in layers
-    )
-
-    call, linear = ("__call__", (), {}), ("__call__", (), {})
-    expected = [("__call__", (), {"is_training": False}), linear, call, linear]
-    assert expected == by_hand
-    assert expected == seen
-
-
-def test_interceptors_may_set_the_flag(inject, layers, x, key):
-    """An interceptor that adds the flag to the call is the call."""
-    merged, _ = layers
-
-    def evaluate(call, args, kwargs, context):
-        if isinstance(context.module, merged) and context.method_name == "__call__":
-            kwargs = {"is_training": False}
-        return call(*args, **kwargs)
-
-    def run(x):
-        with hk.intercept_methods(evaluate):
-            return merged()(x)
-
-    init, apply = hk.transform(run)
-
-    assert x.shape == apply(init(key, x), None, x).shape
+    # Once to initialise, once to apply.
+    assert [("__call__", (), {}), ("__call__", (), {"flag": False})] * 2 == seen
+    assert jnp.array_equal(X, added)
+    assert jnp.array_equal(-X, given)
 
 
 @pytest.mark.parametrize(
     "around", [hk.transparent, hk.name_like("__call__"), jax.named_call], ids=lambda f: f.__name__
 )
-def test_methods_that_are_marked_in_the_class(inject, x, key, around):
+def test_methods_that_are_marked_in_the_class(inject, around):
     """What Haiku notes on a method is kept; the names of submodules depend on it."""
 
-    def names(decorate, default):
+    def names(decorate, default, **given):
         class Layer(hk.Module):
             def __init__(self, flag=None):
                 super().__init__()
@@ -308,15 +124,15 @@ def test_methods_that_are_marked_in_the_class(inject, x, key, around):
             def encode(self, x, flag=default):
                 return hk.Linear(3)(x) if flag else x
 
-        run = lambda x: decorate(Layer)(True).encode(x, **({} if default is MERGED else given))
-        return set(hk.transform(run).init(key, x))
+        transformed = hk.transform(lambda x: decorate(Layer)(True).encode(x, **given))
+        return set(transformed.init(KEY, X))
 
-    given = {"flag": True}
+    by_hand = names(frameworks.same, None, flag=True)
 
-    assert names(lambda cls: cls, None) == names(mergeable("flag", method="encode"), MERGED)
+    assert by_hand == names(mergeable("flag", method="encode"), MERGED)
 
 
-def test_dataclass(inject, x, key):
+def test_dataclass(inject):
     """A module that is a dataclass declares the flag as a field."""
 
     @mergeable("flag")
@@ -329,75 +145,16 @@ def test_dataclass(inject, x, key):
         def __call__(self, x, *, flag: bool = MERGED):
             return hk.Linear(self.size)(x) if flag else x
 
-    init, apply = hk.transform(lambda x: (Layer(3, True)(x), Layer(3)(x, flag=False)))
-    first, second = apply(init(key, x), None, x)
+    first, second = hk.testing.transform_and_run(
+        lambda: (Layer(3, True)(X), Layer(3)(X, flag=False))
+    )()
 
     assert ((2, 3), (2, 4)) == (first.shape, second.shape)
 
 
-def test_subclasses_forward(layers, x, key):
-    """A merged subclass hands its value on to the merged base, through Haiku's wrappers."""
-    merged, _ = layers
-
-    @mergeable("is_training")
-    class Twice(merged, abc.ABC):
-        def __call__(self, x, is_training=MERGED):
-            return 2 * super().__call__(x, is_training=is_training)
-
-    init, apply = hk.transform(lambda x: (Twice(False)(x), Twice()(x, False), merged(False)(x)))
-    by_attribute, by_call, once = apply(init(key, x), None, x)
-
-    assert (by_attribute.shape, by_call.shape) == (once.shape, once.shape)
-    with pytest.raises(ConflictingParamError):
-        hk.transform(lambda x: Twice(False)(x, False)).init(key, x)
-    with pytest.raises(MissingParamError):
-        hk.transform(lambda x: Twice()(x)).init(key, x)
-
-
-def test_unset_where_none_is_a_value(inject, x, key):
-    """`UNSET` is told from `None`."""
-
-    @mergeable(Param("mask", unset=UNSET))
-    class Layer(hk.Module):
-        def __init__(self, mask=UNSET):
-            super().__init__()
-            self.mask = mask
-
-        def __call__(self, x, *, mask=MERGED):
-            return x if mask is None else x * mask
-
-    def run(x):
-        return Layer(None)(x), Layer()(x, mask=None), Layer(2.0)(x), Layer()(x, mask=3.0)
-
-    for expected, actual in zip([1, 1, 2, 3], hk.testing.transform_and_run(run)(x), strict=True):
-        assert jnp.array_equal(expected * x, actual)
-    with pytest.raises(MissingParamError):
-        hk.testing.transform_and_run(lambda x: Layer()(x))(x)
-
-
-def test_introspection(layers, x):
-    """Inside of a transformed function, a model tells what it still needs."""
-    merged, _ = layers
-
-    def run(x):
-        class Model(hk.Module):
-            def __init__(self):
-                super().__init__()
-                self.layers = [merged(True), merged()]
-
-        model = Model()
-        assert [".layers[1]"] == [path for path, _, _ in find_unset(model)]
-        assert "(x)" == str(merged_signature(model.layers[0]))
-        assert "(x, is_training)" == str(merged_signature(model.layers[1]))
-        return x
-
-    hk.testing.transform_and_run(run)(x)
-
-
-def test_tabulated(layers, x):
+def test_tabulated(layer):
     """Haiku's summary shows the module and its constructor."""
-    merged, _ = layers
-    shown = hk.experimental.tabulate(lambda x: merged(False)(x))(x)
+    shown = hk.experimental.tabulate(lambda x: layer(False)(hk.Linear(4)(x)))(X)
 
-    assert "layer (Merged)" in shown
-    assert "Merged(is_training=False)" in shown
+    assert "layer (Layer)" in shown
+    assert "Layer(flag=False)" in shown

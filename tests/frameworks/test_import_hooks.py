@@ -7,12 +7,9 @@ import sys
 
 import pytest
 
-LAYERS = '''"""Layers of a package that a hook rewrites."""
-
-import dataclasses
-
+LAYERS = """
 import attrs
-
+import dataclasses
 from mergeparam import MERGED, mergeable
 
 
@@ -56,8 +53,9 @@ class Loose:
 
     def __call__(self, x: int, *, flag: bool = MERGED) -> object:
         return flag
-'''
+"""
 REPORT = """
+import importlib
 import json
 from pathlib import Path
 
@@ -70,33 +68,30 @@ def attempt(make):
 
 
 def outcomes(cls):
-    return {
-        "constructor": attempt(lambda: cls(True)(1)),
-        "call": attempt(lambda: cls()(1, flag=True)),
-        "neither": attempt(lambda: cls()(1)),
-        "both": attempt(lambda: cls(True)(1, flag=False)),
-        "wrong in the call": attempt(lambda: cls()(1, flag="yes")),
-        "wrong input": attempt(lambda: cls(True)("one")),
-    }
+    return [
+        attempt(lambda: cls(True)(1)),
+        attempt(lambda: cls()(1, flag=True)),
+        attempt(lambda: cls()(1)),
+        attempt(lambda: cls(True)(1, flag=False)),
+        attempt(lambda: cls()(1, flag="yes")),
+        attempt(lambda: cls(True)("one")),
+    ]
 
 
 def test_layers():
-    from checked_package import auto, inline, wrap
-
-    found = {
-        module.__name__.rpartition(".")[2]: {
-            "classes": [outcomes(getattr(module, name)) for name in NAMES],
-            "None": attempt(lambda: module.Loose(True)(1, flag=None)),
-            "wrong after the merge": attempt(lambda: module.Loose("yes")(1)),
-        }
-        for module in (auto, inline, wrap)
-    }
+    found = {}
+    for inject in ("auto", "inline", "wrap"):
+        module = importlib.import_module(f"checked_package.{inject}")
+        found[inject] = [
+            *(outcomes(getattr(module, name)) for name in NAMES),
+            attempt(lambda: module.Loose(True)(1, flag=None)),
+            attempt(lambda: module.Loose("yes")(1)),
+        ]
     Path("found.json").write_text(json.dumps(found))
 
 
 """
 NAMES = ["Plain", "Data", "Attrs", "Child", "Loose"]
-
 REFUSED = {
     "beartype": "BeartypeCallHintParamViolation",
     "typeguard": "TypeCheckError",
@@ -104,114 +99,77 @@ REFUSED = {
 }
 """What a checker raises."""
 
-HOOKS = {
-    "beartype": "from beartype.claw import beartype_package as hook; hook('checked_package')",
-    "typeguard": "from typeguard import install_import_hook as hook; hook('checked_package')",
-    "jaxtyping": (
-        "from jaxtyping import install_import_hook as hook; "
-        "hook('checked_package', 'beartype.beartype')"
+RUN = "import test_report; test_report.test_layers()"
+TYPEGUARD = f"from typeguard import install_import_hook as hook; hook('checked_package'); {RUN}"
+JAXTYPING = (
+    "from jaxtyping import install_import_hook as hook; "
+    f"hook('checked_package', 'beartype.beartype'); {RUN}"
+)
+ITSELF = "from beartype.claw import beartype_this_package\n\nbeartype_this_package()\n"
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "test_report.py")
+WAYS = {
+    "beartype": (
+        "",
+        ("-c", f"from beartype.claw import beartype_package as h; h('checked_package'); {RUN}"),
+    ),
+    "beartype, by the package itself": (ITSELF, ("-c", RUN)),
+    "typeguard": ("", ("-c", TYPEGUARD)),
+    "typeguard, by pytest": ("", (*PYTEST, "--typeguard-packages=checked_package")),
+    "jaxtyping": ("", ("-c", JAXTYPING)),
+    "jaxtyping, by pytest": (
+        "",
+        (*PYTEST, "--jaxtyping-packages=checked_package,beartype.beartype"),
     ),
 }
-PLUGINS = {
-    "typeguard": "--typeguard-packages=checked_package",
-    "jaxtyping": "--jaxtyping-packages=checked_package,beartype.beartype",
-}
+"""The text of the package's `__init__`, and what Python is given to run."""
 
 
-@pytest.fixture
-def package(tmp_path):
-    """Write the package, with a module for each kind of injection, and what reports on it."""
+@pytest.mark.parametrize("way", WAYS)
+def test_import_hooks(way, tmp_path):
+    """A hook keeps the merge, and the merge keeps the check."""
+    checker = way.partition(",")[0]
+    # jaxtyping has no checker of its own.
+    for name in {checker, "beartype"} if checker == "jaxtyping" else {checker}:
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    init, arguments = WAYS[way]
     package = tmp_path / "checked_package"
     package.mkdir()
     for inject in ("auto", "inline", "wrap"):
         (package / f"{inject}.py").write_text(LAYERS.replace("INJECT", inject))
-    (package / "__init__.py").touch()
+    (package / "__init__.py").write_text(init)
     (tmp_path / "test_report.py").write_text(f"{REPORT}NAMES = {NAMES}\n")
-    return package
+
+    done = subprocess.run(
+        [sys.executable, "-B", "-W", "error", *arguments],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert expected(checker) == json.loads((tmp_path / "found.json").read_text())
 
 
-@pytest.fixture
-def run(package):
-    """Return a function that runs a fresh Python beside the package, and returns the report."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+def expected(checker):
+    """Return what the report should be.
 
-    def run(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-B", "-W", "error", *arguments],
-            cwd=package.parent,
-            env=kept,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads((package.parent / "found.json").read_text())
-
-    return run
-
-
-def check(checker, found):
-    """Compare a report with what it should be."""
-    refused = REFUSED[checker]
-    expected = {
-        "constructor": True,
-        "call": True,
-        "neither": "MissingParamError",
-        "both": "ConflictingParamError",
-        "wrong in the call": refused,
-        "wrong input": refused,
-    }
-
-    assert ["auto", "inline", "wrap"] == sorted(found)
-    for report in found.values():
-        assert [expected] * len(NAMES) == report["classes"]
-    for inject, report in found.items():
-        merged = sees_merged(checker, inject)
-        assert (True if accepts_none(checker, inject) else refused) == report["None"]
-        assert (refused if merged else "yes") == report["wrong after the merge"]
-
-
-def accepts_none(checker, inject):
-    """Whether a call may say `flag=None`.
-
-    jaxtyping's hook decorates the methods, and looks before a merge that is spliced on demand.
+    beartype's hook decorates the class, on top of all, and does not see what is merged.
+    jaxtyping's decorates the methods, and looks before a merge that is spliced on demand.
     """
-    return (checker, inject) != ("jaxtyping", "inline")
-
-
-def sees_merged(checker, inject):
-    """Whether the merged value is checked: beartype's hook decorates the class, on top of all."""
-    return checker == "typeguard" or (checker == "jaxtyping" and inject != "inline")
-
-
-def require(checker):
-    """Skip the test where a package is missing; jaxtyping has no checker of its own."""
-    for name in {checker, "beartype"} if checker == "jaxtyping" else {checker}:
-        pytest.importorskip(name, reason=f"{name} is not installed")
-
-
-@pytest.mark.parametrize("checker", HOOKS)
-def test_hook(run, checker):
-    """A hook keeps the merge, and the merge keeps the check."""
-    require(checker)
-
-    check(checker, run("-c", f"{HOOKS[checker]}; import test_report; test_report.test_layers()"))
-
-
-def test_package_that_hooks_itself(package, run):
-    """The package may ask for it in its `__init__`."""
-    require("beartype")
-    asks = "from beartype.claw import beartype_this_package\n\nbeartype_this_package()\n"
-    (package / "__init__.py").write_text(asks)
-
-    check("beartype", run("-c", "import test_report; test_report.test_layers()"))
-
-
-@pytest.mark.parametrize("checker", PLUGINS)
-def test_plugin_of_pytest(run, checker):
-    """The hook may be asked for on the command line of pytest."""
-    require(checker)
-    quiet = ("-q", "-p", "no:cacheprovider", "--rootdir=.")
-
-    check(checker, run("-m", "pytest", *quiet, PLUGINS[checker], "test_report.py"))
+    refused = REFUSED[checker]
+    each = [True, True, "MissingParamError", "ConflictingParamError", refused, refused]
+    sees = dict.fromkeys(("auto", "inline", "wrap"), checker != "beartype")
+    takes_none = dict.fromkeys(sees, True)
+    if checker == "jaxtyping":
+        sees["inline"] = takes_none["inline"] = False
+    return {
+        inject: [
+            *([each] * len(NAMES)),
+            True if takes_none[inject] else refused,
+            refused if sees[inject] else "yes",
+        ]
+        for inject in sees
+    }

@@ -14,9 +14,7 @@ from mergeparam import (
     ConflictingParamError,
     MissingParamError,
     Param,
-    find_unset,
     mergeable,
-    merged_signature,
     provide,
     route,
 )
@@ -33,11 +31,10 @@ X = np.ones((2, 3), "float32")
 @pytest.fixture
 def registered():
     """Return a decorator for classes that Keras is to load by name; the test's end drops them."""
-    with keras.saving.custom_object_scope({}):
-        before = dict(keras.saving.get_custom_objects())
-        yield keras.saving.register_keras_serializable(package="merged")
-        keras.saving.get_custom_objects().clear()
-        keras.saving.get_custom_objects().update(before)
+    before = dict(keras.saving.get_custom_objects())
+    yield keras.saving.register_keras_serializable(package="merged")
+    keras.saving.get_custom_objects().clear()
+    keras.saving.get_custom_objects().update(before)
 
 
 @pytest.fixture
@@ -59,40 +56,43 @@ def scale(inject, registered):
 
 
 @pytest.fixture
-def trained(inject, registered):
-    """Return a layer that merges what Keras itself hands from layer to layer.
+def define(inject, registered):
+    """Return a function that makes a layer which merges what Keras hands from layer to layer."""
 
-    The constructor wins, as for a frozen layer; where nobody says anything, it infers.
-    """
+    def define(**options):
+        @registered
+        @mergeable(Param("training", **options), method="call")
+        class Trained(keras.layers.Layer):
+            def __init__(self, rate, training=None, **options):
+                super().__init__(**options)
+                self.rate = rate
+                self.training = training
 
-    @registered
-    @mergeable(Param("training", on_conflict="use_attribute", default=False), method="call")
-    class Trained(keras.layers.Layer):
-        def __init__(self, rate, training=None, **options):
-            super().__init__(**options)
-            self.rate = rate
-            self.training = training
+            def call(self, x, training: bool = MERGED):
+                return x * self.rate if training else x
 
-        def call(self, x, training: bool = MERGED):
-            return x * self.rate if training else x
+        return Trained
 
-    return Trained
+    return define
 
 
 @pytest.fixture
-def strict(inject):
-    """Return a layer that merges `training` and leaves it to nobody else."""
+def trained(define):
+    """Return one whose constructor wins, as for a frozen layer; by default, it infers."""
+    return define(on_conflict="use_attribute", default=False)
 
-    @mergeable("training", method="call")
-    class Strict(keras.layers.Layer):
-        def __init__(self, training=None, **options):
-            super().__init__(**options)
-            self.training = training
 
-        def call(self, x, training: bool = MERGED):
-            return x * 0.5 if training else x
+class Around(keras.Model):
+    """Does not speak of `training` to the layers inside."""
 
-    return Strict
+    def __init__(self, *parts):
+        super().__init__()
+        self.parts = parts
+
+    def call(self, x, training=None):
+        for layer in self.parts:
+            x = layer(x)
+        return x
 
 
 def first(tensor):
@@ -100,32 +100,18 @@ def first(tensor):
     return float(np.ravel(keras.ops.convert_to_numpy(tensor))[0])
 
 
-def around(layer):
-    """Return a model that does not speak of `training` to the layer inside."""
-
-    class Around(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.layer = layer
-
-        def call(self, x, training=None):
-            return self.layer(x)
-
-    return Around()
-
-
-def test_either_place(scale):
-    """A layer is called through `Layer.__call__`, which calls the merged `call`."""
-    assert 0.5 == first(scale(0.5, False)(X)) == first(scale(0.5)(X, deterministic=False))
-    assert 1.0 == first(scale(0.5, True)(X)) == first(scale(0.5)(X, deterministic=True))
-
-
 def original(error):
     """Return the error that others have been made of."""
     return error if error.__context__ is None else original(error.__context__)
 
 
-def test_neither_and_both(scale):
+def functional(first_layer, second_layer, **flags):
+    """Return a functional model of two layers."""
+    x = keras.Input((3,))
+    return keras.Model(x, second_layer(first_layer(x), **flags))
+
+
+def test_errors(scale):
     """Keras makes another error of the same class, with what the layer was called with."""
     with pytest.raises(MissingParamError, match="'deterministic' is set in neither") as missing:
         scale(0.5)(X)
@@ -143,15 +129,8 @@ def test_config(scale):
 
     assert names >= set(layer.get_config())
     assert False is scale.from_config(layer.get_config()).deterministic
-    assert 0.5 == first(scale.from_config(layer.get_config())(X))
     assert None is scale.from_config(scale(0.5).get_config()).deterministic
     assert 0.5 == first(copy.deepcopy(layer)(X))
-
-
-def functional(first_layer, second_layer, **flags):
-    """Return a functional model of two layers."""
-    x = keras.Input((3,))
-    return keras.Model(x, second_layer(first_layer(x), **flags))
 
 
 def test_functional(scale):
@@ -209,9 +188,7 @@ def test_variables(inject):
 
     @mergeable("deterministic", method=("call", "describe"))
     class Dense(keras.layers.Layer):
-        def __init__(self, deterministic=None):
-            super().__init__()
-            self.deterministic = deterministic
+        deterministic = None
 
         def build(self, shape):
             self.kernel = self.add_weight(shape=(shape[-1],), initializer="ones")
@@ -241,72 +218,41 @@ def test_wrapped(scale):
         keras.layers.TimeDistributed(scale(0.5))(batch)
 
 
-def test_forwarding_to_super(scale):
-    """A subclass hands its merged value on."""
-
-    @mergeable("deterministic", method="call")
-    class Shifted(scale):
-        def call(self, x, *, deterministic=MERGED):
-            return super().call(x, deterministic=deterministic) + 1
-
-    assert 1.5 == first(Shifted(0.5, False)(X)) == first(Shifted(0.5)(X, deterministic=False))
-    with pytest.raises(ConflictingParamError):
-        Shifted(0.5, False)(X, deterministic=False)
-
-
-def test_introspection(scale):
-    """Where to look is `call`; `route` and `find_unset` find it themselves."""
-    model = keras.Sequential([keras.layers.Dense(3), scale(0.5), scale(0.5, True)])
-
-    assert "(x, *, deterministic: bool)" == str(merged_signature(scale(0.5), "call")).replace(
-        " | None", ""
-    )
-    assert {"deterministic": True} == route(scale(0.5), deterministic=True, training=True)
-    assert [("deterministic",)] == [names for _, _, names in find_unset(model)]
-
-
 def test_provided(scale):
-    """A provided value reaches layers that Keras calls, and is never stale in compiled ones."""
+    """A provided value reaches layers that Keras calls, and is never stale in compiled ones.
+
+    `route` finds the method itself, and gives nothing that is not merged.
+    """
     model = keras.Sequential([scale(0.5), scale(0.5)])
 
     for _ in range(2):
-        with provide(deterministic=False):
-            assert 0.25 == first(model(X)) == first(model.predict(X, verbose=0))
-        with provide(deterministic=True):
-            assert 1.0 == first(model(X)) == first(model.predict(X, verbose=0))
-        with pytest.raises(MissingParamError):
-            model(X)
-        with pytest.raises(MissingParamError):
-            model.predict(X, verbose=0)
-
-
-@pytest.mark.parametrize(("given", "expected"), [(None, 1.0), (False, 1.0), (True, 0.5)])
-def test_training_comes_from_the_call_around(trained, given, expected):
-    """Keras gives an inner layer the `training` of the outer call; that is a call's value."""
-    flags = {} if given is None else {"training": given}
-
-    assert expected == first(around(trained(0.5))(X, **flags))
-    assert expected == first(around(keras.Sequential([trained(0.5)]))(X, **flags))
-    assert expected == first(functional(trained(0.5), trained(0.5, False))(X, **flags))
+        for value, expected in ((False, 0.25), (True, 1.0)):
+            with provide(deterministic=value):
+                assert expected == first(model(X)) == first(model.predict(X, verbose=0))
+        for call in (model, model.predict):
+            with pytest.raises(MissingParamError):
+                call(X)
+    assert {"deterministic": True} == route(scale(0.5), deterministic=True, training=True)
 
 
 @pytest.mark.parametrize("given", [None, False, True])
-def test_pinned_layer(trained, given):
-    """A layer whose constructor was told keeps to it, and tells it to nobody else."""
+def test_training_comes_from_the_call_around(trained, given):
+    """Keras gives an inner layer the `training` of the outer call; that is a call's value.
+
+    A layer whose constructor was told keeps to it, and tells it to nobody else.
+    """
     flags = {} if given is None else {"training": given}
-    expected = 0.25 if given else 0.5
+    half = 0.5 if given else 1.0
 
-    class Model(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.pinned, self.free = trained(0.5, True), trained(0.5)
-
-        def call(self, x, training=None):
-            return self.free(self.pinned(x))
-
-    assert 0.5 == first(around(trained(0.5, True))(X, **flags))
-    assert 1.0 == first(around(trained(0.5, False))(X, **flags))
-    assert expected == first(Model()(X, **flags))
+    for model, expected in (
+        (Around(trained(0.5)), half),
+        (Around(keras.Sequential([trained(0.5)])), half),
+        (functional(trained(0.5), trained(0.5, False)), half),
+        (Around(trained(0.5, True)), 0.5),
+        (Around(trained(0.5, False)), 1.0),
+        (Around(trained(0.5, True), trained(0.5)), 0.5 * half),
+    ):
+        assert expected == first(model(X, **flags))
 
 
 def test_training_in_fit_and_predict(trained):
@@ -320,16 +266,19 @@ def test_training_in_fit_and_predict(trained):
     assert loss == model.evaluate(X, X * 0, verbose=0) > 0.0
 
 
-def test_strict_training(strict):
+def test_strict_training(define):
     """Where `training` has no default and no policy, it is an error like any other flag."""
-    assert 0.5 == first(strict(True)(X)) == first(around(strict())(X, training=True))
-    assert 1.0 == first(strict(False)(X)) == first(around(strict())(X, training=False))
+    strict = define()
+
+    for value, expected in ((True, 0.5), (False, 1.0)):
+        assert expected == first(strict(0.5, value)(X))
+        assert expected == first(Around(strict(0.5))(X, training=value))
     with pytest.raises(MissingParamError):
-        around(strict())(X)
+        Around(strict(0.5))(X)
     with pytest.raises(ConflictingParamError):
-        around(strict(False))(X, training=True)
+        Around(strict(0.5, False))(X, training=True)
     with pytest.raises(MissingParamError):
-        functional(strict(), strict(True))
+        functional(strict(0.5), strict(0.5, True))
 
 
 def test_mask(inject):

@@ -1,13 +1,16 @@
 """Flax's own classes that merge by hand, against the same ones with `@mergeable`."""
 
 import inspect
+from typing import Any
 
+import attrs
 import pytest
 
 from mergeparam import (
     MERGED,
     ConflictingParamError,
     MissingParamError,
+    Param,
     mergeable,
     unset_params,
 )
@@ -18,7 +21,6 @@ layers = pytest.importorskip("linen_layers", reason="flax is not installed")
 
 jnp = jax.numpy
 X = jnp.linspace(-1.0, 1.0, 24).reshape(2, 3, 4)
-KEYS = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
 DROPS = {"num_heads": 2, "dropout_rate": 0.5}
 LAYERS = {
     "Dropout": ("deterministic", {"rate": 0.5}, (True, False)),
@@ -26,72 +28,74 @@ LAYERS = {
     "Einsum": ("einsum_str", {"shape": (4, 4)}, ("abc,cd->abd", "abc,dc->abd")),
     "MultiHeadDotProductAttention": ("deterministic", DROPS, (True, False)),
 }
-FORMS = {"subclass": (layers.forwarding, "mode"), "anew": (layers.declared_anew, None)}
 
 
-class Case:
-    """One of Flax's layers and the merged one like it, with one value and its place."""
+def forwarding(name, **options):
+    """Return a subclass of one of Flax's classes that merges, and hands on to `super()`.
 
-    def __init__(self, layer, value, side, form):
-        self.param, self.arguments, _ = LAYERS[layer]
-        self.value, self.side = value, side
-        declare, field = FORMS[form]
-        self.flax, self.merged = getattr(layers.FLAX, layer), getattr(declare(), layer)
-        self.fields = {self.flax: self.param, self.merged: field or self.param}
+    The constructor's value has a field of its own. In the base's field the base would find it
+    too, and its own merge would refuse to be given the value once more.
+    """
+    flax, param = getattr(nn, name), LAYERS[name][0]
 
-    def make(self, cls):
-        """Return a layer, with the value in it if that is the value's place."""
-        given = {self.fields[cls]: self.value} if self.side == "attribute" else {}
-        return cls(**self.arguments, **given)
+    @mergeable(Param("value", attribute="mode", **options))
+    class Layer(flax):
+        mode: Any = None
 
-    @property
-    def call(self):
-        """What the call gives."""
-        return {self.param: self.value} if self.side == "call" else {}
+        @nn.compact
+        def __call__(self, x, value=MERGED):
+            return super().__call__(x, **{param: value})
 
-    def init(self, cls):
-        """Return the output and the variables of a first call."""
-        return self.make(cls).init_with_output(KEYS, X, **self.call)
-
-    def loss(self, cls):
-        """Return a function of the parameters and the input, and parameters for it."""
-        variables = dict(self.init(cls)[1])
-        params = variables.pop("params", {})
-
-        def loss(params, x):
-            output, changed = self.make(cls).apply(
-                {"params": params} | variables, x, **self.call, rngs=KEYS, mutable="batch_stats"
-            )
-            return (output * jnp.arange(output.size).reshape(output.shape)).sum(), changed
-
-        return loss, params
+    Layer.__name__ = name
+    return Layer, "mode", "value"
 
 
-@pytest.fixture(
-    params=[(layer, value) for layer, (_, _, values) in LAYERS.items() for value in values],
-    ids=lambda param: f"{param[0]}={param[1]}",
-)
-def layer_and_value(request):
-    """Name a layer and a value of its merged parameter."""
-    return request.param
+def batch_norm():
+    """Return Flax's BatchNorm, written with `@mergeable` from the start."""
+
+    @mergeable("use_running_average")
+    class BatchNorm(nn.Module):
+        use_running_average: bool | None = None
+        momentum: float = 0.99
+
+        @nn.compact
+        def __call__(self, x, use_running_average: bool = MERGED):
+            shape = x.shape[-1:]
+            old_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+            old_var = self.variable("batch_stats", "var", jnp.ones, shape)
+            batch = tuple(range(x.ndim - 1))
+            if use_running_average:
+                mean, var = old_mean.value, old_var.value
+            else:
+                squares, mean = jnp.square(x), x.mean(batch)
+                var = jnp.maximum(0, squares.mean(batch) - jnp.square(mean))
+                if not self.is_initializing():
+                    for old, new in ((old_mean, mean), (old_var, var)):
+                        old.value = self.momentum * old.value + (1 - self.momentum) * new
+            mean, var = jnp.expand_dims(mean, batch), jnp.expand_dims(var, batch)
+            row = (1,) * len(batch) + shape
+            centred, factor = x - mean, jax.lax.rsqrt(var + 1e-5)
+            scale = self.param("scale", nn.initializers.ones, shape)
+            y = centred * (factor * scale.reshape(row))
+            bias = self.param("bias", nn.initializers.zeros, shape)
+            return y + bias.reshape(row)
+
+    return BatchNorm, "use_running_average", "use_running_average"
 
 
-@pytest.fixture(params=["attribute", "call"])
-def side(request):
-    """Name the place where the value is set."""
-    return request.param
+def dropout():
+    return layers.dropout(), "deterministic", "deterministic"
 
 
-@pytest.fixture(params=FORMS)
-def case(request, inject, layer_and_value, side):
-    """Return a layer of Flax, and a subclass of it or the same layer declared anew."""
-    return Case(*layer_and_value, side, request.param)
+ANEW = {"Dropout": dropout, "BatchNorm": batch_norm}
+FORMS = [(name, forwarding) for name in LAYERS] + list(ANEW.items())
+forms = pytest.mark.parametrize(("name", "form"), FORMS)
 
 
-def assert_same(one, other):
-    """Assert that two trees have the same form and the very same numbers."""
-    assert jax.tree.structure(one) == jax.tree.structure(other)
-    assert all(map(jnp.array_equal, jax.tree.leaves(one), jax.tree.leaves(other)))
+def define(name, form):
+    """Return Flax's class and the merged one, with the names of their fields and parameters."""
+    merged = form(name) if form is forwarding else form()
+    return (getattr(nn, name), LAYERS[name][0], LAYERS[name][0]), merged
 
 
 def test_the_four_are_all():
@@ -105,64 +109,66 @@ def test_the_four_are_all():
     assert set(LAYERS) == merging
 
 
-def test_values_and_variables(case):
-    """Outputs and variables are those of Flax, random ones too."""
-    assert_same(case.init(case.flax), case.init(case.merged))
+@forms
+@pytest.mark.parametrize("side", ["attribute", "call"])
+@pytest.mark.parametrize("index", [0, 1])
+def test_same_as_in_flax(inject, name, form, side, index):
+    """Outputs, variables, gradients, changed statistics, traces and summaries are Flax's."""
+    _, others, values = LAYERS[name]
+
+    def observe(cls, field, param):
+        held, given = ({field: values[index]}, {}), ({}, {param: values[index]})
+        held, given = held if side == "attribute" else given
+        layer = cls(**others, **held)
+        output, variables = layer.init_with_output(layers.KEYS, X, **given)
+        variables = dict(variables)
+        params = variables.pop("params", {})
+
+        def loss(params, x):
+            output, changed = layer.apply(
+                {"params": params} | variables, x, **given, rngs=layers.KEYS, mutable="batch_stats"
+            )
+            return (output * jnp.arange(output.size).reshape(output.shape)).sum(), changed
+
+        train = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+        # Flax's table names what the call gives.
+        has_table = form is not forwarding or side == "attribute"
+        table = layer.tabulate(layers.KEYS, X, **given) if has_table else None
+        arrays = output, params, variables, train(params, X)
+        return arrays, layers.jaxpr(train, params, X), table
+
+    (expected, *texts), (actual, *merged_texts) = (observe(*how) for how in define(name, form))
+
+    assert layers.are_same(expected, actual)
+    assert texts == merged_texts
 
 
-def test_gradients(case):
-    """Losses, gradients and changed statistics are those of Flax."""
-    flax, merged = (
-        jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(params, X)
-        for loss, params in map(case.loss, (case.flax, case.merged))
-    )
-
-    assert_same(flax, merged)
-
-
-def test_jaxprs(case):
-    """Not one operation of the traces differs."""
-    flax, merged = (
-        layers.jaxpr(loss, params, X) for loss, params in map(case.loss, (case.flax, case.merged))
-    )
-
-    assert flax == merged
-
-
-def test_summaries(case):
-    """The tables of `nn.tabulate` are those of Flax."""
-    flax, merged = (
-        case.make(cls).tabulate(KEYS, X, **case.call) for cls in (case.flax, case.merged)
-    )
-
-    assert flax == merged
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("layer", LAYERS)
-def test_neither_and_both(inject, layer, form):
+@forms
+def test_neither_and_both(inject, name, form):
     """Where Flax raises, so does the merge."""
-    value = LAYERS[layer][2][0]
-    case = Case(layer, value, "attribute", form)
-    for cls in (case.flax, case.merged):
-        with pytest.raises(ValueError, match=case.param):
-            cls(**case.arguments).init(KEYS, X)
-        with pytest.raises(ValueError, match=case.param):
-            case.make(cls).init(KEYS, X, **{case.param: value})
-    with pytest.raises(MissingParamError):
-        case.merged(**case.arguments).init(KEYS, X)
-    with pytest.raises(ConflictingParamError):
-        case.make(case.merged).init(KEYS, X, **{case.param: value})
+    _, others, (value, _) = LAYERS[name]
+    errors = (ValueError, ValueError), (MissingParamError, ConflictingParamError)
+
+    for (cls, field, param), (missing, conflicting) in zip(
+        define(name, form), errors, strict=True
+    ):
+        with pytest.raises(missing, match=param):
+            cls(**others).init(layers.KEYS, X)
+        with pytest.raises(conflicting, match=param):
+            cls(**others, **{field: value}).init(layers.KEYS, X, **{param: value})
 
 
 def test_needed_only_with_dropout(inject):
     """Attention without dropout needs no `deterministic`, which a default says."""
-    merged = layers.declared_anew().MultiHeadDotProductAttention(num_heads=2)
-    flax = layers.FLAX.MultiHeadDotProductAttention(num_heads=2)
+    name = "MultiHeadDotProductAttention"
+    needs_no_rng = attrs.Factory(lambda layer: layer.dropout_rate == 0 or None, takes_self=True)
+    merged = forwarding(name, default=needs_no_rng)[0](num_heads=2)
+    flax = nn.MultiHeadDotProductAttention(num_heads=2)
+    expected, actual = (layer.init_with_output(layers.KEYS, X) for layer in (flax, merged))
 
-    assert_same(flax.init_with_output(KEYS, X), merged.init_with_output(KEYS, X))
+    assert layers.are_same(expected, actual)
     assert () == unset_params(merged)
-    assert ("deterministic",) == unset_params(merged.clone(dropout_rate=0.5))
+    assert ("value",) == unset_params(merged.clone(dropout_rate=0.5))
 
 
 def test_the_same_field_in_a_subclass(inject):
@@ -177,6 +183,6 @@ def test_the_same_field_in_a_subclass(inject):
         def __call__(self, inputs, deterministic=MERGED, rng=None):
             return super().__call__(inputs, deterministic, rng)
 
-    assert_same(X, Dropout(0.5).apply({}, X, True))
+    assert jnp.array_equal(X, Dropout(0.5).apply({}, X, True))
     with pytest.raises(ValueError, match="passed to the constructor and at call time"):
         Dropout(0.5, deterministic=True).apply({}, X)

@@ -1,8 +1,5 @@
 """PyTorch: merged modules in everything that holds, copies, wraps and scripts modules."""
 
-import copy
-import io
-import pickle
 import subprocess
 import sys
 
@@ -11,14 +8,11 @@ import pytest
 
 from mergeparam import (
     MERGED,
-    UNSET,
     ConflictingParamError,
     MergeDefinitionError,
     MissingParamError,
-    Param,
+    find_unset,
     mergeable,
-    route,
-    unset_params,
 )
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -31,275 +25,154 @@ old_ways = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 
 
 @pytest.fixture
-def scale(inject, monkeypatch):
-    """Return a merged module that can be pickled: it doubles, unless it is deterministic."""
+def scale(inject):
+    """Return a module that merges a flag, and a parameter of its own, which may be missing."""
 
-    @mergeable("deterministic", method="forward")
+    @mergeable("quiet", "gain", method="forward")
     class Scale(nn.Module):
-        __qualname__ = "Scale"
-
-        def __init__(self, deterministic=None):
+        def __init__(self, quiet=None, gain=None):
             super().__init__()
-            self.weight = nn.Parameter(torch.tensor(2.0))
-            self.deterministic = deterministic
+            self.quiet = quiet
+            self.register_parameter("gain", None if gain is None else nn.Parameter(gain))
 
-        def forward(self, x, *, deterministic: bool = MERGED):
-            return x if deterministic else x * self.weight
+        def forward(self, x, gain=MERGED, *, quiet: bool = MERGED):
+            return x if quiet else x * gain
 
-    monkeypatch.setattr(sys.modules[__name__], "Scale", Scale, raising=False)
     return Scale
 
 
-@pytest.fixture
-def gain(inject):
-    """Return a module that merges a parameter of its own, which may be missing."""
-
-    @mergeable("gain", method="forward")
-    class Gain(nn.Module):
-        def __init__(self, gain=None):
-            super().__init__()
-            self.register_parameter("gain", None if gain is None else nn.Parameter(gain))
-
-        def forward(self, x, gain=MERGED):
-            return x * gain
-
-    return Gain
+THREE = torch.tensor(3.0)
+NOUGHT_ONE = torch.tensor([0.0, 1.0])
 
 
-def both_ways(cls):
-    """Return what a doubling layer gives: its value set in one place, in the other, changed."""
-    return [
-        cls(False)(X).tolist(),
-        cls(True)(X).tolist(),
-        cls()(X, deterministic=False).tolist(),
-        cls()(X, deterministic=True).tolist(),
-    ]
+def test_tensors_pass_untouched(scale):
+    """Nobody asks for the truth of a tensor, and gradients reach the very parameter."""
+    layer = scale(False, torch.tensor([3.0, 0.0]))
+    layer(X).sum().backward()
+
+    assert [1.0, 2.0] == layer.gain.grad.tolist()
+    assert [0.0, 2.0] == scale(False)(X, NOUGHT_ONE).tolist()
+    with pytest.raises(ConflictingParamError, match="Parameter"):
+        layer(X, NOUGHT_ONE)
 
 
-def refuses(cls):
-    """Assert that neither and both are errors."""
-    with pytest.raises(MissingParamError, match="'deterministic' is set in neither place"):
-        cls()(X)
-    with pytest.raises(ConflictingParamError, match="'deterministic' is set in both places"):
-        cls(True)(X, deterministic=True)
+def test_state_dict(scale):
+    """The merge adds nothing to the state, and a loaded state changes no flag.
 
+    A registered parameter that is `None` is not set, and not in the state.
+    """
+    layer, other = scale(False, THREE), scale(True, torch.tensor(2.0))
+    other.load_state_dict(layer.state_dict())
 
-def test_either_place(scale):
-    """A module is called through `Module.__call__`, which calls the merged `forward`."""
-    assert [[2.0, 4.0], [1.0, 2.0]] * 2 == both_ways(scale)
-
-
-def test_neither_and_both(scale):
-    """The errors are mergeparam's own."""
-    refuses(scale)
-
-
-def test_gradients(scale):
-    """Gradients are those of the body that ran."""
-    layer = scale()
-
-    layer(X, deterministic=False).sum().backward()
-
-    assert 3.0 == layer.weight.grad.item()
+    assert ["gain"] == list(layer.state_dict())
+    assert (3.0, [1.0, 2.0]) == (other.gain.item(), other(X).tolist())
+    assert [] == list(scale().state_dict())
+    with pytest.raises(MissingParamError):
+        scale(False)(X)
 
 
 def test_hooks_see_raw_arguments(scale):
     """Each kind of hook fires once, with the arguments as the caller gave them."""
     seen = []
-    layer = scale(False)
-    layer.register_forward_pre_hook(lambda module, args: seen.append(("pre", len(args))))
-    layer.register_forward_pre_hook(
-        lambda module, args, kwargs: seen.append(("pre", kwargs)), with_kwargs=True
-    )
+    layer = scale(False, torch.tensor(2.0))
+    layer.register_forward_pre_hook(lambda module, args: seen.append(len(args)))
+    layer.register_forward_pre_hook(lambda module, *given: seen.append(given), with_kwargs=True)
     layer.register_forward_hook(lambda module, args, output: seen.append(output.tolist()))
     layer.register_forward_hook(
-        lambda module, args, kwargs, output: seen.append(("post", kwargs)), with_kwargs=True
+        lambda module, args, kwargs, output: seen.append(kwargs), with_kwargs=True
     )
 
     layer(X)
-    layer.deterministic = None
-    layer(X, deterministic=True)
+    layer.quiet = None
+    layer(X, quiet=True)
 
-    assert [
-        ("pre", 1),
-        ("pre", {}),
-        [2.0, 4.0],
-        ("post", {}),
-        ("pre", 1),
-        ("pre", {"deterministic": True}),
-        [1.0, 2.0],
-        ("post", {"deterministic": True}),
-    ] == seen
+    expected = [1, ((X,), {}), [2.0, 4.0], {}]
+    assert [*expected, 1, ((X,), {"quiet": True}), [1.0, 2.0], {"quiet": True}] == seen
 
 
-def test_hook_that_fires_even_after_an_error(scale):
-    """A hook with `always_call` sees the call that could not be merged."""
-    seen = []
-    layer = scale()
-    layer.register_forward_hook(lambda module, args, output: seen.append(output), always_call=True)
-
-    with pytest.raises(MissingParamError):
-        layer(X)
-
-    assert [None] == seen
-
-
-def test_hook_that_gives_the_value(scale):
-    """What a pre-hook adds to the call is the call's value."""
+def test_hooks_around_a_merge(scale):
+    """What a pre-hook adds is the call's value; `always_call` sees a call that failed."""
 
     def give(module, args, kwargs):
-        return args, kwargs | {"deterministic": True}
+        return args, kwargs | {"quiet": True}
 
-    set_by_hook, conflicting = scale(), scale(False)
+    seen, set_by_hook, conflicting, missing = [], scale(gain=THREE), scale(False, THREE), scale()
     set_by_hook.register_forward_pre_hook(give, with_kwargs=True)
     conflicting.register_forward_pre_hook(give, with_kwargs=True)
+    missing.register_forward_hook(lambda *call: seen.append(call[-1]), always_call=True)
 
     assert [1.0, 2.0] == set_by_hook(X).tolist()
     with pytest.raises(ConflictingParamError):
         conflicting(X)
-
-
-def test_state_dict(scale):
-    """The merge adds nothing to the state, and a loaded state changes no flag."""
-    layer, other = scale(False), scale(True)
-    layer.weight.data.fill_(3.0)
-
-    other.load_state_dict(layer.state_dict())
-
-    assert ["weight"] == list(layer.state_dict())
-    assert 3.0 == other.weight.item()
-    assert [1.0, 2.0] == other(X).tolist()
-
-
-@pytest.mark.parametrize("deterministic", [True, False, None])
-def test_copies(scale, deterministic):
-    """Copies, pickles and saved modules hold the constructor's value, or none."""
-    layer = scale(deterministic)
-    file = io.BytesIO()
-    torch.save(layer, file)
-    file.seek(0)
-    copies = [
-        copy.copy(layer),
-        copy.deepcopy(layer),
-        pickle.loads(pickle.dumps(layer)),
-        torch.load(file, weights_only=False),
-    ]
-
-    for made in copies:
-        assert deterministic is made.deterministic
-        assert unset_params(layer, "forward") == unset_params(made, "forward")
-        if deterministic is None:
-            assert [2.0, 4.0] == made(X, deterministic=False).tolist()
-        else:
-            assert layer(X).tolist() == made(X).tolist()
-
-
-def test_sentinel_survives_deepcopy(inject):
-    """A module that holds `UNSET` still holds it after a copy."""
-
-    @mergeable(Param("mask", unset=UNSET), method="forward")
-    class Masked(nn.Module):
-        def __init__(self, mask=UNSET):
-            super().__init__()
-            self.mask = mask
-
-        def forward(self, x, mask=MERGED):
-            return x if mask is None else x * mask
-
-    layer = copy.deepcopy(Masked())
-
-    assert X is layer(X, None)
-    assert X is copy.deepcopy(Masked(None))(X)
-    assert [0.0, 2.0] == layer(X, torch.tensor([0.0, 1.0])).tolist()
-
-
-def test_tensors_pass_untouched(gain):
-    """Nobody asks for the truth of a tensor, and the body gets the very parameter."""
-    layer = gain(torch.tensor([3.0, 0.0]))
-
-    layer(X).sum().backward()
-
-    assert [1.0, 2.0] == layer.gain.grad.tolist()
-    assert [0.0, 2.0] == gain()(X, torch.tensor([0.0, 1.0])).tolist()
-    with pytest.raises(ConflictingParamError, match="Parameter"):
-        layer(X, torch.tensor([0.0, 1.0]))
-
-
-def test_missing_parameter(gain):
-    """A registered parameter that is `None` is not set, and not in the state."""
     with pytest.raises(MissingParamError):
-        gain()(X)
+        missing(X)
+    assert [None] == seen
 
-    assert [] == list(gain().state_dict())
+
+def test_containers(scale):
+    """Parts are found in every container; `DataParallel` hands keyword arguments on."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = scale(gain=THREE)
+            self.blocks = nn.Sequential(scale(True, THREE), scale(True))
+            self.listed = nn.ModuleList([scale()])
+            self.named = nn.ModuleDict({"head": scale(True), "tail": scale(False, THREE)})
+            self.nothing = None
+
+    found = {path: names for path, _, names in find_unset(Model())}
+
+    assert {
+        ".first": ("quiet",),
+        ".blocks[1]": ("gain",),
+        ".listed[0]": ("gain", "quiet"),
+        ".named['head']": ("gain",),
+    } == found
+    assert [1.0, 2.0] == nn.DataParallel(scale(gain=THREE))(X, quiet=True).tolist()
 
 
-def test_parametrized(gain):
+def test_parametrized(scale):
     """`parametrize` makes a class of its own, whose property is the constructor's value."""
 
     class Double(nn.Module):
         def forward(self, x):
             return 2 * x
 
-    layer = gain(torch.tensor(3.0))
+    layer = scale(False, THREE)
     nn.utils.parametrize.register_parametrization(layer, "gain", Double())
 
     assert [6.0, 12.0] == layer(X).tolist()
-    with pytest.raises(ConflictingParamError, match=r"ParametrizedGain.* \(merged by "):
+    with pytest.raises(ConflictingParamError, match=r"ParametrizedScale.* \(merged by "):
         layer(X, 3.0)
 
 
-def test_functional_call(gain):
-    """Parameters that are swapped for a call are the constructor's values."""
-    layer = gain(torch.tensor(3.0))
-
-    def loss(gain, x):
-        return torch.func.functional_call(layer, {"gain": gain}, x).sum()
-
-    assert 21.0 == loss(torch.tensor(7.0), X).item()
-    assert 3.0 == torch.func.grad(loss)(torch.tensor(7.0), X).item()
-
-
-def test_vmap(gain):
-    """Batched values are merged from either place: an ensemble's parameters, and an argument."""
-    layers = [gain(torch.tensor(2.0)), gain(torch.tensor(4.0))]
+def test_functional_transforms(scale):
+    """Swapped and batched values are merged from either place."""
+    layers = [scale(False, torch.tensor(2.0)), scale(False, torch.tensor(4.0))]
     stacked, _ = torch.func.stack_module_state(layers)
 
     def call(parameters):
         return torch.func.functional_call(layers[0], parameters, X)
 
+    seven = {"gain": torch.tensor(7.0)}
     from_constructors = torch.vmap(call)(stacked)
-    from_calls = torch.vmap(lambda value: gain()(X, value))(torch.tensor([2.0, 4.0]))
+    from_calls = torch.vmap(lambda value: scale(False)(X, value))(torch.tensor([2.0, 4.0]))
 
     assert [[2.0, 4.0], [4.0, 8.0]] == from_constructors.tolist() == from_calls.tolist()
-
-
-def test_replicas(scale):
-    """The replicas that `DataParallel` makes have the constructor's value."""
-    replica = scale(True)._replicate_for_data_parallel()
-    unset = scale()._replicate_for_data_parallel()
-
-    assert [1.0, 2.0] == replica(X).tolist() == unset(X, deterministic=True).tolist()
-    with pytest.raises(MissingParamError):
-        unset(X)
-    with pytest.raises(ConflictingParamError):
-        replica(X, deterministic=True)
-
-
-def test_data_parallel(scale):
-    """`DataParallel` hands keyword arguments on."""
-    assert [1.0, 2.0] == nn.DataParallel(scale())(X, deterministic=True).tolist()
+    assert [7.0, 14.0] == call(seven).tolist()
+    assert {"gain": 3.0} == torch.func.grad(lambda parameters: call(parameters).sum())(seven)
 
 
 @pytest.mark.parametrize("use_reentrant", [True, False])
 def test_checkpoint(scale, use_reentrant):
     """A checkpointed call is merged again when it is run again."""
-    layer, x = scale(), X.clone().requires_grad_()
+    layer, x = scale(gain=THREE), X.clone().requires_grad_()
+    checkpoint = torch.utils.checkpoint.checkpoint
 
-    torch.utils.checkpoint.checkpoint(
-        lambda x: layer(x, deterministic=False), x, use_reentrant=use_reentrant
-    ).sum().backward()
+    checkpoint(lambda x: layer(x, quiet=False), x, use_reentrant=use_reentrant).sum().backward()
 
-    assert [2.0, 2.0] == x.grad.tolist()
+    assert [3.0, 3.0] == x.grad.tolist()
 
 
 @pytest.mark.parametrize(
@@ -316,89 +189,68 @@ def test_checkpoint(scale, use_reentrant):
 def test_decorated_forward(inject, decorate):
     """What PyTorch puts around a method stays there."""
 
-    @mergeable("deterministic", method="forward")
-    class Scale(nn.Module):
-        def __init__(self, deterministic=None):
+    @mergeable("quiet", method="forward")
+    class Layer(nn.Module):
+        def __init__(self, quiet=None):
             super().__init__()
-            self.deterministic = deterministic
+            self.quiet = quiet
 
         @decorate
-        def forward(self, x, deterministic=MERGED):
-            modes.append((torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))
-            return x if deterministic else x * 2.0
+        def forward(self, quiet=MERGED):
+            return quiet, torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
 
-    modes = []
-    expected = decorate(lambda: (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))()
+    modes = decorate(lambda: (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")))()
 
-    assert [[2.0, 4.0], [1.0, 2.0]] * 2 == both_ways(Scale)
-    assert [expected] * 4 == modes
-    refuses(Scale)
-
-
-def test_forwarding_to_super(scale):
-    """A subclass hands its merged value on."""
-
-    @mergeable("deterministic", method="forward")
-    class Shifted(scale):
-        def forward(self, x, *, deterministic: bool = MERGED):
-            return super().forward(x, deterministic=deterministic) + 1
-
-    assert [[3.0, 5.0], [2.0, 3.0]] * 2 == both_ways(Shifted)
-    refuses(Shifted)
-
-
-def test_route_in_a_container(scale):
-    """A container gives each child what it still needs."""
-    model = nn.ModuleList([nn.Identity(), scale(), scale(True), scale()])
-
-    def run(x, **flags):
-        for layer in model:
-            x = layer(x, **route(layer, **flags))
-        return x
-
-    assert [4.0, 8.0] == run(X, deterministic=False).tolist()
+    assert (1, *modes) == Layer(1)()
+    assert (2, *modes) == Layer()(2) == Layer()(quiet=2)
+    with pytest.raises(MissingParamError):
+        Layer()()
+    with pytest.raises(ConflictingParamError):
+        Layer(1)(quiet=1)
 
 
 def test_symbolic_trace(scale):
-    """FX traces a merged child like any code."""
-    traced = torch.fx.symbolic_trace(nn.Sequential(scale(False), scale(True)))
+    """FX traces a merged child like any code.
 
-    assert [2.0, 4.0] == traced(X).tolist()
+    It makes a proxy of each argument of the root, save those that it is told to be constant.
+    """
 
+    def trace(held, **constants):
+        return torch.fx.symbolic_trace(scale(held, THREE), concrete_args=constants)
 
-def test_symbolic_trace_of_a_root(scale):
-    """FX makes a proxy of each argument of the root, save those that it is told to be constant."""
-    constant = torch.fx.symbolic_trace(scale(False), concrete_args={"deterministic": None})
-    given = torch.fx.symbolic_trace(scale(), concrete_args={"deterministic": True})
+    child = torch.fx.symbolic_trace(nn.Sequential(scale(False, THREE), scale(True, THREE)))
 
-    assert [2.0, 4.0] == constant(X).tolist()
-    assert [1.0, 2.0] == given(X, True).tolist()
-    with pytest.raises(ConflictingParamError, match=r"Proxy\(deterministic\)"):
-        torch.fx.symbolic_trace(scale(False))
+    assert [3.0, 6.0] == child(X).tolist() == trace(False, gain=None, quiet=None)(X).tolist()
+    assert [1.0, 2.0] == trace(None, gain=None, quiet=True)(X, None, True).tolist()
+    with pytest.raises(ConflictingParamError, match=r"Proxy\(quiet\)"):
+        trace(False, gain=None)
 
 
 @old_ways
 def test_jit_trace(scale):
     """`torch.jit.trace` runs the method, and so the merge."""
-    model = nn.Sequential(scale(False), scale(True))
+    model = nn.Sequential(scale(False, THREE), scale(True, THREE))
 
-    assert [2.0, 4.0] == torch.jit.trace(model, X)(X).tolist()
+    assert [3.0, 6.0] == torch.jit.trace(model, X)(X).tolist()
     with pytest.raises(MissingParamError):
         torch.jit.trace(scale(), X)
 
 
-@pytest.fixture
-def scriptable(inject):
-    """Return a module that TorchScript would compile from its source, without the merge."""
+# TorchScript, which would compile a method from its source, without the merge.
 
-    @mergeable("deterministic", method="forward")
-    class Scriptable(nn.Module):
-        def __init__(self, deterministic: bool | None = None):
+
+@pytest.fixture(params=[nn.Module, object])
+def scriptable(request, inject):
+    """Return a class, and an object of it, that TorchScript could compile."""
+
+    @mergeable("quiet", method="forward")
+    class Scriptable(request.param):
+        def __init__(self, quiet: bool | None = None):
             super().__init__()
-            self.deterministic = deterministic
+            self.quiet = quiet
 
-        def forward(self, x: torch.Tensor, deterministic: bool | None = MERGED):
-            if deterministic is not None and deterministic:
+        def forward(self, x: torch.Tensor, quiet: bool | None = MERGED) -> torch.Tensor:
+            if quiet is not None and quiet:
                 return x
             return 2 * x
 
@@ -406,16 +258,33 @@ def scriptable(inject):
 
 
 @old_ways
-@pytest.mark.parametrize("place", [lambda layer: layer, nn.Sequential], ids=["root", "child"])
-def test_torchscript_is_refused(scriptable, place):
-    """A scripted module would ignore what the constructor has set; the refusal says what to do."""
-    model = place(scriptable(True))
+def test_torchscript_is_refused(scriptable):
+    """A script would ignore what the constructor has set; the refusal says what to do."""
+    targets = [scriptable(True)]
+    if issubclass(scriptable, nn.Module):
+        targets += [nn.Sequential(scriptable(True))]
+    else:
+        targets += [scriptable]
 
-    with pytest.raises(MergeDefinitionError, match=r"Scriptable merges .*Use torch\.compile"):
-        torch.jit.script(model)
+    for target in targets:
+        with pytest.raises(MergeDefinitionError, match=r"Scriptable merges .*Use torch\.compile"):
+            torch.jit.script(target)
 
 
 @old_ways
+@pytest.mark.parametrize("scriptable", [object], indirect=True)
+def test_torchscript_functions_cannot_use_them(scriptable):
+    """A scripted function does not compile a merged class that it finds."""
+
+    def function(x: torch.Tensor):
+        return scriptable(True).forward(x)
+
+    with pytest.raises(torch.jit.frontend.FrontendError, match="Cannot instantiate class"):
+        torch.jit.script(function)
+
+
+@old_ways
+@pytest.mark.parametrize("scriptable", [nn.Module], indirect=True)
 def test_torchscript_of_a_subclass_that_does_not_merge(scriptable):
     """Where a subclass overrides the merged method, nothing is left to be lost."""
 
@@ -430,56 +299,17 @@ def test_torchscript_of_a_subclass_that_does_not_merge(scriptable):
 def test_torchscript_of_a_stand_in(inject):
     """A class that says itself what TorchScript is to compile is not refused."""
 
-    @mergeable("deterministic", method="forward")
+    @mergeable("quiet", method="forward")
     class Prepared(nn.Module):
-        def __init__(self, deterministic=None):
-            super().__init__()
-            self.deterministic = deterministic
+        quiet = None
 
-        def forward(self, x, deterministic=MERGED):
-            return x if deterministic else 2 * x
+        def forward(self, x, quiet=MERGED):
+            return x if quiet else 2 * x
 
         def __prepare_scriptable__(self):
             return nn.Identity()
 
-    assert [1.0, 2.0] == torch.jit.script(Prepared(True))(X).tolist()
-
-
-@pytest.fixture
-def plain_scriptable(inject):
-    """Return a class that is no module, and that TorchScript would compile from its source."""
-
-    @mergeable("deterministic", method="run")
-    class PlainScriptable:
-        def __init__(self, deterministic: bool | None):
-            self.deterministic = deterministic
-
-        def run(self, x: torch.Tensor, deterministic: bool | None = MERGED) -> torch.Tensor:
-            if deterministic is not None and deterministic:
-                return x
-            return 2 * x
-
-    return PlainScriptable
-
-
-@old_ways
-def test_torchscript_classes_are_refused(plain_scriptable):
-    """A class that is no module is refused as well, and its instances."""
-    with pytest.raises(MergeDefinitionError, match="PlainScriptable merges"):
-        torch.jit.script(plain_scriptable)
-    with pytest.raises(MergeDefinitionError, match="PlainScriptable merges"):
-        torch.jit.script(plain_scriptable(True))
-
-
-@old_ways
-def test_torchscript_functions_cannot_use_them(plain_scriptable):
-    """A scripted function does not compile a merged class that it finds."""
-
-    def function(x: torch.Tensor):
-        return plain_scriptable(True).run(x)
-
-    with pytest.raises(torch.jit.frontend.FrontendError, match="Cannot instantiate class"):
-        torch.jit.script(function)
+    assert [1.0, 2.0] == torch.jit.script(Prepared())(X).tolist()
 
 
 def test_merged_classes_do_not_need_torch(inject):

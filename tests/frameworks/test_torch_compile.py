@@ -14,6 +14,8 @@ from mergeparam import (
     Param,
     mergeable,
     provide,
+    strict_partial,
+    unset_params,
 )
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -65,10 +67,19 @@ def scale(make):
     return make()
 
 
+@pytest.fixture
+def fivefold(make):
+    """Return an object of one with a default."""
+    return make(Param("gain", default=5.0))()
+
+
 def test_either_place(scale):
-    """One graph holds the merge, whichever side the value comes from."""
+    """One graph holds the merge, whichever side the value comes from, in a model too."""
+    model = nn.Sequential(scale(2.0), nn.ReLU(), scale(3.0))
+
     assert [2.0, 4.0] == whole(scale(2.0))(X).tolist()
     assert [3.0, 6.0] == whole(scale())(X, gain=3.0).tolist()
+    assert [6.0, 12.0] == whole(model)(X).tolist()
 
 
 def test_tensors(scale):
@@ -83,14 +94,18 @@ def test_tensors(scale):
 
 
 def test_recompiles_when_a_value_changes(scale):
-    """Compiled code is not stale: neither for another argument nor for another attribute."""
+    """Compiled code is not stale: for another argument, attribute, or error."""
     layer = scale()
-    compiled = whole(layer)
+    compiled = broken(layer)
 
     assert [2.0, 4.0] == compiled(X, gain=2.0).tolist()
     assert [3.0, 6.0] == compiled(X, gain=3.0).tolist()
+    with pytest.raises(MissingParamError):
+        compiled(X)
     layer.gain = 4.0
     assert [4.0, 8.0] == compiled(X).tolist()
+    with pytest.raises(ConflictingParamError):
+        compiled(X, gain=2.0)
     layer.gain = None
     assert [3.0, 6.0] == compiled(X, gain=3.0).tolist()
 
@@ -108,27 +123,6 @@ def test_recompiles_when_a_nested_value_changes(make):
     assert [4.0, 8.0] == compiled(X, gain=4.0).tolist()
 
 
-def test_error_after_it_was_compiled(scale):
-    """A call that cannot be merged is not served by the code of one that could."""
-    layer = scale()
-    compiled = broken(layer)
-    compiled(X, gain=2.0)
-
-    with pytest.raises(MissingParamError):
-        compiled(X)
-    layer.gain = 2.0
-    with pytest.raises(ConflictingParamError):
-        compiled(X, gain=2.0)
-    assert [2.0, 4.0] == compiled(X).tolist()
-
-
-def test_children(scale):
-    """A model of merged layers is one graph."""
-    model = nn.Sequential(scale(2.0), nn.ReLU(), scale(3.0))
-
-    assert [6.0, 12.0] == whole(model)(X).tolist()
-
-
 def test_forwarding_to_super(scale):
     """The value that a subclass hands on is no conflict in a graph either."""
 
@@ -137,97 +131,79 @@ def test_forwarding_to_super(scale):
         def forward(self, x, *, gain=MERGED):
             return super().forward(x, gain=gain) + 1
 
-    gain = torch.tensor(2.0)
-
-    assert [3.0, 5.0] == whole(Shifted(2.0))(X).tolist()
-    assert [3.0, 5.0] == whole(Shifted())(X, gain=2.0).tolist()
-    assert [3.0, 5.0] == whole(Shifted(gain))(X).tolist()
+    for layer, given in (
+        (Shifted(2.0), {}),
+        (Shifted(), {"gain": 2.0}),
+        (Shifted(torch.tensor(2.0)), {}),
+    ):
+        assert [3.0, 5.0] == whole(layer)(X, **given).tolist()
 
 
 @pytest.mark.parametrize(
-    "default",
+    ("options", "held", "given", "expected"),
     [
-        5.0,
-        attrs.Factory(lambda: 5.0),
-        attrs.Factory(lambda self: self.fallback, takes_self=True),
+        ({"default": 5.0}, None, {}, 5.0),
+        ({"default": attrs.Factory(lambda: 5.0)}, None, {}, 5.0),
+        ({"default": attrs.Factory(lambda self: self.fallback, takes_self=True)}, None, {}, 5.0),
+        ({"default": 5.0}, 2.0, {}, 2.0),
+        ({"on_conflict": "use_call"}, 2.0, {"gain": 3.0}, 3.0),
+        ({"on_conflict": "use_attribute"}, 2.0, {"gain": 3.0}, 2.0),
+        ({"on_conflict": "raise_if_different"}, 2.0, {"gain": 2.0}, 2.0),
+        ({"unset": UNSET}, None, {}, 1.0),
+        ({"unset": UNSET}, UNSET, {"gain": None}, 1.0),
+        ({"unset": SENTINEL}, 2.0, {}, 2.0),
+        ({"unset": SENTINEL}, SENTINEL, {"gain": None}, 1.0),
+        ({"unset": ...}, ..., {"gain": 2.0}, 2.0),
     ],
-    ids=["value", "factory", "factory of self"],
 )
-def test_defaults(make, default):
-    """A default is part of the graph."""
-    layer = make(Param("gain", default=default))
+def test_options(make, options, held, given, expected):
+    """Defaults, policies and sentinels are parts of the graph."""
+    layer = make(Param("gain", **options))(held)
 
-    assert [5.0, 10.0] == whole(layer())(X).tolist()
-    assert [2.0, 4.0] == whole(layer(2.0))(X).tolist()
-
-
-@pytest.mark.parametrize(
-    ("policy", "expected"), [("use_call", [3.0, 6.0]), ("use_attribute", [2.0, 4.0])]
-)
-def test_policies(make, policy, expected):
-    """Where both are set, the graph holds the one that wins."""
-    layer = make(Param("gain", on_conflict=policy))
-
-    assert expected == whole(layer(2.0))(X, gain=3.0).tolist()
+    assert (expected * X).tolist() == whole(layer)(X, **given).tolist()
 
 
-def test_equal_values(make):
-    """Values that compare to one truth while tracing may be given twice."""
-    layer = make(Param("gain", on_conflict="raise_if_different"))
-    gain = torch.tensor(2.0)
+def test_equal_tensors(make):
+    """Tensors that compare to one truth while tracing may be given twice."""
+    layer, gain = make(Param("gain", on_conflict="raise_if_different")), torch.tensor(2.0)
 
-    assert [2.0, 4.0] == whole(layer(2.0))(X, gain=2.0).tolist()
     assert [2.0, 4.0] == whole(layer(gain))(X, gain=gain).tolist()
     assert [2.0, 4.0] == broken(layer(gain))(X, gain=gain + 0).tolist()
     with pytest.raises(ConflictingParamError):
         broken(layer(gain))(X, gain=gain + 1)
 
 
-@pytest.mark.parametrize("unset", [UNSET, SENTINEL, ...], ids=["UNSET", "object", "ellipsis"])
-def test_sentinels(make, unset):
-    """Where `None` is a value, the graph compares with the sentinel."""
-    layer = make(Param("gain", unset=unset))
+def test_errors(make):
+    """Where graphs may break, the errors are mergeparam's own; exporting runs the code."""
+    scale = make()
 
-    assert [2.0, 4.0] == whole(layer(2.0))(X).tolist()
-    assert [1.0, 2.0] == whole(layer(None))(X).tolist()
-    assert [1.0, 2.0] == whole(layer(unset))(X, gain=None).tolist()
-    with pytest.raises(MissingParamError):
-        broken(layer(unset))(X)
-
-
-def test_neither_and_both(scale):
-    """Where graphs may break, the errors are mergeparam's own."""
     with pytest.raises(MissingParamError, match="'gain' is set in neither place"):
         broken(scale())(X)
+    for unset in (UNSET, SENTINEL, ...):
+        with pytest.raises(MissingParamError):
+            broken(make(Param("gain", unset=unset))(unset))(X)
     with pytest.raises(ConflictingParamError, match="'gain' is set in both places"):
         broken(scale(2.0))(X, gain=2.0)
-
-
-def test_neither_in_one_graph(scale):
-    """Where nothing may break the graph, the compiler's error holds the text of ours."""
-    with pytest.raises(
-        torch._dynamo.exc.Unsupported,
-        match=r"MissingParamError\(.*'gain' is set in neither place.*gain=\.\.\. in the call",
-    ):
-        whole(scale())(X)
+    with pytest.raises(MissingParamError):
+        torch.export.export(scale(), (X,))
+    with pytest.raises(ConflictingParamError):
+        torch.export.export(scale(2.0), (X,), {"gain": 3.0})
 
 
 @pytest.mark.parametrize(
-    ("attribute", "given"),
+    ("attribute", "given", "text"),
     [
-        (2.0, 3.0),
-        (torch.tensor([2.0]), torch.tensor([3.0])),
-        (nn.Parameter(torch.tensor([2.0])), [3.0]),
-        (nn.ReLU(), print),
+        (None, None, "Missing.*'gain' is set in neither place.*gain=... in the call"),
+        (2.0, 3.0, r"Conflicting.*'gain' is set in both places: self\.gain is .*\d"),
+        (torch.tensor([2.0]), torch.tensor([3.0]), r"Conflicting.*self\.gain is .*\d"),
+        (nn.Parameter(torch.tensor([2.0])), [3.0], r"Conflicting.*self\.gain is .*\d"),
+        (nn.ReLU(), print, "Conflicting.*ReLU"),
     ],
-    ids=["number", "tensor", "parameter", "object"],
+    ids=["neither", "number", "tensor", "parameter", "object"],
 )
-def test_both_in_one_graph(scale, attribute, given):
-    """So does its error for a conflict, whatever the values are."""
-    with pytest.raises(
-        torch._dynamo.exc.Unsupported,
-        match=r"ConflictingParamError\(.*'gain' is set in both places: self\.gain is .*\d|ReLU",
-    ):
+def test_errors_in_one_graph(scale, attribute, given, text):
+    """Where nothing may break the graph, the compiler's error holds the text of ours."""
+    with pytest.raises(torch._dynamo.exc.Unsupported, match=text):
         whole(scale(attribute))(X, gain=given)
 
 
@@ -245,30 +221,8 @@ def test_caught_inside(scale, compiling):
     assert [2.0, 4.0] == compiling(function)(X, 2.0).tolist()
 
 
-def test_provided_values(make):
-    """A provided value breaks the graph, and is never stale."""
-    layer = make(Param("gain", default=5.0))()
-    compiled = broken(layer)
-
-    assert [5.0, 10.0] == compiled(X).tolist()
-    with provide(gain=2.0):
-        assert [2.0, 4.0] == compiled(X).tolist()
-        with provide(gain=3.0):
-            assert [3.0, 6.0] == compiled(X).tolist()
-    assert [5.0, 10.0] == compiled(X).tolist()
-
-
-def test_one_graph_again_after_a_scope(make):
-    """Nothing is left of a `provide` that is closed: the next graph is whole."""
-    layer = make(Param("gain", default=5.0))()
-    with provide(gain=2.0):
-        pass
-
-    assert [5.0, 10.0] == whole(layer)(X).tolist()
-
-
-def test_compiled_method(inject):
-    """A method that is compiled already is merged inside."""
+def test_compiled_in_place(scale):
+    """A method that is compiled already is merged inside; so is a module that compiles itself."""
 
     @mergeable("gain", method="forward")
     class Layer(nn.Module):
@@ -280,33 +234,19 @@ def test_compiled_method(inject):
         def forward(self, x, gain=MERGED):
             return x * gain
 
-    assert [2.0, 4.0] == Layer(2.0)(X).tolist() == Layer()(X, 2.0).tolist()
-
-
-def test_module_that_compiles_itself(scale):
-    """`Module.compile` compiles the call of a module in place."""
     layer = scale(2.0)
     layer.compile(backend="eager", fullgraph=True)
 
-    assert [2.0, 4.0] == layer(X).tolist()
+    assert [2.0, 4.0] == Layer(2.0)(X).tolist() == Layer()(X, 2.0).tolist() == layer(X).tolist()
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of its own imports
-def test_inductor():
+@pytest.mark.parametrize("inject", ["inline"], indirect=True)
+def test_inductor(scale):
     """The default backend makes machine code of a merged model, as of any other."""
     if not torch._inductor.config.cpp.cxx[1]:
         pytest.skip("there is no C++ compiler")
-
-    @mergeable("gain", method="forward")
-    class Layer(nn.Module):
-        def __init__(self, gain=None):
-            super().__init__()
-            self.gain = gain
-
-        def forward(self, x, *, gain=MERGED):
-            return x * gain
-
-    model = nn.ModuleList([Layer(2.0), Layer()])
+    model = nn.ModuleList([scale(2.0), scale()])
     compiled = torch.compile(
         lambda x: model[1](model[0](x), gain=3.0),
         fullgraph=True,
@@ -337,9 +277,191 @@ def test_export_of_a_tensor(scale):
     assert [2.0, 4.0] == constructed.module()(X).tolist()
 
 
-def test_export_of_neither_and_both(scale):
-    """`torch.export` runs the code, so the errors are mergeparam's own."""
-    with pytest.raises(MissingParamError):
-        torch.export.export(scale(), (X,))
+def test_strict_partial():
+    """What does not give a bound name again is compiled as it is."""
+
+    def scaled(x, gain, *, quiet=False):
+        return x if quiet else x * gain
+
+    bound = strict_partial(scaled, gain=2.0)
+
+    assert [3.0, 6.0] == broken(lambda x: bound(x) + bound(x, quiet=True))(X).tolist()
+
+
+# No graph is kept that was made under other provided values.
+
+
+class Model(nn.Module):
+    """Calls its layer between other operations."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x + 1) - self.layer(x)
+
+
+@pytest.mark.parametrize("values", [(2.0, 5.0), (2, 2.0), (True, False), (1, True)])
+def test_two_values_two_answers(scale, values):
+    """A compiled model gives the answer of the value that is provided, again and again."""
+    call = broken(Model(scale()))
+    for _ in range(2):
+        for value in values:
+            with provide(gain=value):
+                expected = Model(scale(value))(X)
+
+                assert expected.tolist() == call(X).tolist()
+                assert expected.dtype == call(X).dtype
+
+
+def test_provided_tensors(scale):
+    """A provided tensor is the one that is used, and gradients go through it."""
+    call = broken(Model(scale()))
+    for gain in (torch.tensor([2.0, 3.0]), torch.tensor([5.0, 7.0])):
+        with provide(gain=gain):
+            assert gain.tolist() == call(X).tolist()
+            gain += 1
+            assert gain.tolist() == call(X).tolist()
+    gain, x = torch.tensor(2.0, requires_grad=True), X.clone().requires_grad_()
+    with provide(gain=gain):
+        broken(scale())(x).sum().backward()
+
+    assert (3.0, [2.0, 2.0]) == (gain.grad, x.grad.tolist())
+
+
+@pytest.mark.parametrize("container", [lambda layer: layer, Model])
+def test_default_then_provided_and_back(fivefold, container):
+    """A graph that was made without a scope is not used in one, nor the other way round."""
+    model = container(fivefold)
+    call = broken(model)
+    with provide(gain=1.0):
+        one = model(X)
+    two, five = (2 * one).tolist(), (5 * one).tolist()
+
+    assert five == call(X).tolist()
+    for _ in range(2):
+        with provide(gain=2.0):
+            assert two == call(X).tolist()
+            with provide(gain=5.0):
+                assert five == call(X).tolist()
+        with provide(other=2.0):
+            assert five == call(X).tolist()
+        assert five == call(X).tolist()
+
+
+def test_scope_inside_of_what_is_compiled(scale):
+    """A compiled function may open the scope itself."""
+    layer = scale()
+
+    def function(x):
+        with provide(gain=2.0):
+            y = layer(x)
+        with provide(gain=y.sum()):
+            return layer(x)
+
+    assert [6.0, 12.0] == broken(function)(X).tolist()
+    assert [24.0, 48.0] == broken(function)(2 * X).tolist()
+
+
+def test_providing_methods(scale):
+    """`provide=True`, compiled outside, inside, and from the constructor or the call."""
+
+    @mergeable("gain", method="forward", provide=True)
+    class Providing(nn.Module):
+        def __init__(self, layer, gain=None):
+            super().__init__()
+            self.layer, self.gain = layer, gain
+
+        def forward(self, x, *, gain=MERGED):
+            return self.layer(x)
+
+    for layer in (scale(), broken(scale())):
+        two, unset = Providing(layer, 2.0), Providing(layer)
+        for wrap in (lambda target: target, broken):
+            assert [2.0, 4.0] == wrap(two)(X).tolist()
+            for gain in (5.0, 7.0, 5.0):
+                assert [gain, 2 * gain] == wrap(unset)(X, gain=gain).tolist()
+    call = broken(unset)
+    for gain in (5.0, 7.0, 5.0):
+        assert [gain, 2 * gain] == call(X, gain=gain).tolist()
+        with provide(gain=gain):
+            assert [gain, 2 * gain] == call(X).tolist()
     with pytest.raises(ConflictingParamError):
-        torch.export.export(scale(2.0), (X,), {"gain": 3.0})
+        broken(two)(X, gain=5.0)
+
+
+def test_introspection_in_what_is_compiled(scale):
+    """A graph does not keep what was asked under other values."""
+    layer = scale()
+    call = broken(lambda x: x if unset_params(layer, "forward") else layer(x))
+    for _ in range(2):
+        assert [1.0, 2.0] == call(X).tolist()
+        with provide(gain=5.0):
+            assert [5.0, 10.0] == call(X).tolist()
+
+
+def test_missing(scale):
+    """The error of a call with neither is the same, and nothing is kept of it."""
+    call = broken(Model(scale()))
+    for _ in range(2):
+        with pytest.raises(MissingParamError, match=r"`with provide\(gain=...\):`"):
+            call(X)
+        with provide(gain=2.0):
+            assert [2.0, 2.0] == call(X).tolist()
+        with provide(gain=None), pytest.raises(MissingParamError, match="gives None"):
+            call(X)
+
+
+def test_whole_graphs(scale, fivefold):
+    """What is set goes into one graph, inside of a scope too; so does a default outside of one.
+
+    Inside of one, where nothing may break the graph, reading a provided value is an error.
+    """
+    call, layer = whole(scale(2.0)), fivefold
+    with provide(gain=5.0, other=1):
+        assert [2.0, 4.0] == call(X).tolist()
+    assert [2.0, 4.0] == call(X).tolist()
+    for _ in range(2):
+        compiled = whole(layer)
+        assert [5.0, 10.0] == compiled(X).tolist()
+        with provide(gain=2.0):
+            assert [2.0, 4.0] == layer(X).tolist()
+        assert [5.0, 10.0] == compiled(X).tolist()
+        torch.compiler.reset()
+    with provide(gain=2.0), pytest.raises(torch._dynamo.exc.Unsupported, match="ContextVar"):
+        whole(scale())(X)
+
+
+def test_export_in_a_scope(scale):
+    """A graph that is exported in a scope holds its values for good."""
+    with provide(gain=2.0):
+        exported = torch.export.export(Model(scale()), (X,), strict=False)
+    with provide(gain=5.0):
+        assert [2.0, 2.0] == exported.module()(X).tolist()
+
+
+def test_functional_transforms(scale):
+    """`torch.func` runs the Python code of each call."""
+    layer = scale()
+    for gain in (2.0, 5.0):
+        with provide(gain=gain):
+            assert [gain, 2 * gain] == torch.func.vmap(layer)(X).tolist()
+            assert gain == torch.func.grad(layer)(X[0])
+
+
+def test_checkpoint(scale):
+    """What a checkpoint runs again in the backward pass has to find the same scope."""
+    layer, x = scale(), X.clone().requires_grad_()
+    checkpoint = torch.utils.checkpoint.checkpoint
+
+    def run(gain):
+        with provide(gain=gain):
+            return checkpoint(lambda x: layer(x).sin(), x, use_reentrant=False).sum()
+
+    with provide(gain=2.0):
+        run(2.0).backward()
+
+    assert torch.allclose(2.0 * (2.0 * X).cos(), x.grad)
+    with pytest.raises(MissingParamError):
+        run(2.0).backward()

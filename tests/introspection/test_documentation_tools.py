@@ -7,9 +7,12 @@ import pydoc
 import subprocess
 import sys
 import textwrap
+import warnings
+from pathlib import Path
 
 import pytest
 
+import mergeparam
 from mergeparam import MERGED, mergeable
 
 LAYERS = '''
@@ -52,13 +55,14 @@ def test_help(documented):
 def test_ipython(documented, tmp_path):
     """`Dropout.__call__?` in the real IPython."""
     pytest.importorskip("IPython")
+    path = os.pathsep.join([str(tmp_path), str(Path(mergeparam.__file__).parents[1])])
     shown = subprocess.run(
         [
             *[sys.executable, "-m", "IPython", "--colors=NoColor", "-c"],
             "from documented_layers import Dropout\n%pinfo Dropout.__call__",
         ],
         cwd=tmp_path,
-        env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=True,
@@ -88,10 +92,11 @@ def test_sphinx_autodoc(documented, tmp_path):
         )
     )
     build = tmp_path / "build"
-    app = application.Sphinx(
-        source, source, build, build, "text", status=None, warning=None, warningiserror=True
-    )
-    app.build()
+    with warnings.catch_warnings():  # Sphinx sets filters of its own
+        app = application.Sphinx(
+            source, source, build, build, "text", status=None, warning=None, warningiserror=True
+        )
+        app.build()
     text = " ".join((build / "index.txt").read_text().split())
 
     assert "__call__(x: int, *, deterministic: bool | None = None) -> int" in text

@@ -44,16 +44,10 @@ class SlottedChild(Slotted):
     other: object = None
 
 
-@dataclasses.dataclass
-class Data:
-    """A dataclass."""
-
-    layer: object
+Data = dataclasses.make_dataclass("Data", ["layer"])
 
 
 class Named(typing.NamedTuple):
-    """A named tuple."""
-
     first: object
     second: object
 
@@ -100,20 +94,14 @@ def test_shape_of_the_result():
     assert ("path", "obj", "names") == find_unset(layer)[0]._fields
 
 
-def test_cycles_end():
-    """A model that contains itself is walked through once."""
-    model = Plain(layer=Layer())
+def test_once_by_the_shortest_path():
+    """A model that contains itself is walked through once, and the nearest way is told."""
+    layer, model = Layer(), Plain(layer=Layer())
     model.self = model
     model.parts = [model, {"again": model.layer}]
     model.parts.append(model.parts)
 
     assert [".layer"] == paths(model)
-
-
-def test_shared_object_is_found_once_by_its_shortest_path():
-    """The nearest way is told."""
-    layer = Layer()
-
     assert ["['b']"] == paths({"a": [[layer]], "b": layer})
 
 
@@ -129,15 +117,6 @@ def test_several_methods():
         def decode(self, two=MERGED): ...
 
     assert [("", ("one", "two"))] == [(path, names) for path, _, names in find_unset(Coder())]
-
-
-def test_list_with_fields():
-    """Only named tuples have named items."""
-
-    class Fields(list):
-        _fields = ("one",)
-
-    assert ["[1]"] == paths(Fields([1, Layer()]))
 
 
 def test_attribute_that_is_not_there_says_where():
@@ -164,14 +143,10 @@ def test_long_chain():
     assert ["[0]" * 5000] == [path for path, _, _ in find_unset(model)]
 
 
-def test_dict_attribute_that_is_none():
-    """An object whose `__dict__` is something else is no trouble."""
+def test_strange_objects():
+    """Only named tuples have named items, and `__dict__` may be anything."""
+    fields = type("Fields", (list,), {"_fields": ("one",)})
+    strange = type("Strange", (), {"__slots__": (), "__dict__": property(lambda self: 3)})
 
-    class Strange:
-        __slots__ = ()
-
-        @property
-        def __dict__(self):
-            return 3
-
-    assert [] == find_unset(Strange())
+    assert ["[1]"] == paths(fields([1, Layer()]))
+    assert [] == find_unset(strange())

@@ -1,9 +1,12 @@
-"""Hypothesis settings for every machine: no deadline, and the same examples in every CI run."""
+"""Hypothesis settings: few examples, or many of which every CI run has the same, or very many."""
 
 import os
 
 from hypothesis import settings
 
-settings.register_profile("ci", derandomize=True, deadline=None)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+settings.register_profile("few", max_examples=40, deadline=None)
+settings.register_profile("ci", max_examples=200, derandomize=True, deadline=None)
+settings.register_profile("nightly", max_examples=2000, deadline=None)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "few")
+)

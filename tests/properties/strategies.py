@@ -111,8 +111,8 @@ def params(draw, name):
 
 
 @st.composite
-def cases(draw):
-    """Return a class to decorate, and a call of it."""
+def cases(draw, words=("return", "yield")):
+    """Return a class to decorate, and a call of it; only what returns can provide."""
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
     kinds = sorted(
         draw(st.lists(st.sampled_from(KINDS), min_size=len(names), max_size=len(names))),
@@ -126,7 +126,7 @@ def cases(draw):
         merged=merged,
         has_args=draw(st.booleans()),
         has_kwargs=draw(st.booleans()),
-        word=draw(st.sampled_from(("return", "yield"))),
+        word=draw(st.sampled_from(words)),
         is_async=draw(st.booleans()),
         captured=tuple(draw(st.lists(st.sampled_from([*names, "self.__class__"]), unique=True))),
         base=draw(st.sampled_from(("object", "dict", "Exception"))),

@@ -1,113 +1,87 @@
-"""The decorated class does what the same class merged by hand does."""
+"""The decorated class does what the same class merged by hand does, inside scopes or not."""
 
-import asyncio
+import contextlib
 import inspect
 
-import attrs
-from hypothesis import given, settings
-from strategies import cases
+from by_hand import every_way, merged_by_hand, outcome
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from strategies import NAMES, cases, values
 
-from mergeparam import MERGED, ConflictingParamError, MissingParamError, mergeable
+from mergeparam import MERGED, MissingParamError, Param, mergeable, provide
 
-
-def by_hand(self, param, call):
-    """Merge one parameter as the table of the documentation says, in the plainest way."""
-    attribute = getattr(self, param.attribute)
-    call_is_set, attribute_is_set = call is not param.unset, attribute is not param.unset
-    if not call_is_set and not attribute_is_set:
-        if param.default is attrs.NOTHING:
-            raise MissingParamError(param.name, param=param.name)
-        return param.default
-    if not call_is_set or not attribute_is_set:
-        return call if call_is_set else attribute
-    if param.on_conflict == "raise_if_different" and call == attribute:
-        return call
-    if param.on_conflict.startswith("raise"):
-        raise ConflictingParamError(param.name, param=param.name)
-    return call if param.on_conflict == "use_call" else attribute
+KINDS = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 
 
-def build(case, default, merge, names):
-    """Return the class of a case."""
-    exec(case.source(default, merge), names)
-    return names["Layer"]
-
-
-def decorated(case, inject):
-    """Return the class with `@mergeable` on top."""
-    cls = build(case, lambda _: "MERGED", [], {"MERGED": MERGED})
-    return mergeable(*case.merged.values(), inject=inject)(cls)
-
-
-def merged_by_hand(case):
-    """Return the class with one line of hand-written merge for each parameter."""
-    order = [name for name, _ in case.parameters if name in case.merged]
-    merge = [f"{name} = by_hand(self, merged[{name!r}], {name})" for name in order]
-    unsets = {f"unset_{name}": param.unset for name, param in case.merged.items()}
-    names = {"by_hand": by_hand, "merged": case.merged, **unsets}
-    return build(case, lambda name: f"unset_{name}", merge, names)
-
-
-async def collect(generator):
-    """Return what an async generator yields."""
-    return [item async for item in generator]
-
-
-def run(result):
-    """Return what a call of any kind comes to."""
-    if inspect.iscoroutine(result):
-        return asyncio.run(result)
-    if inspect.isasyncgen(result):
-        return asyncio.run(collect(result))
-    return list(result) if inspect.isgenerator(result) else result
-
-
-def outcome(cls, case):
-    """Return the result of the case's call, or its error's type and parameter."""
-    args, kwargs = case.arguments()
-    try:
-        values, captured = flat(run(cls(case.attributes)(*args, **kwargs)))
-    except (MissingParamError, ConflictingParamError) as error:
-        return type(error), error.param
-    return values, [value for value in captured if not isinstance(value, type)]
-
-
-def flat(result):
-    """Return the pair that a body returns or yields."""
-    return result[0] if isinstance(result, list) else result
-
-
-@settings(max_examples=200, deadline=None)
 @given(case=cases())
-def test_same_outcome(case):
-    """Both strategies give what the hand-written merge gives: values and errors."""
-    expected = outcome(merged_by_hand(case), case)
+def test_same_method(case):
+    """Every kind of merge has the signature, the kind and the outcome of the one by hand."""
+    hand = merged_by_hand(case)
+    expected = outcome(hand, case)
 
-    assert expected == outcome(decorated(case, "inline"), case)
-    assert expected == outcome(decorated(case, "wrap"), case)
-
-
-@settings(max_examples=100, deadline=None)
-@given(case=cases())
-def test_same_signature(case):
-    """Both strategies show the signature that one would write by hand."""
-    expected = inspect.signature(merged_by_hand(case).__call__)
-
-    assert expected == inspect.signature(decorated(case, "inline").__call__)
-    assert expected == inspect.signature(decorated(case, "wrap").__call__)
+    for cls in every_way(case):
+        assert expected == outcome(cls, case)
+        assert inspect.signature(hand.__call__) == inspect.signature(cls.__call__)
+        assert [kind(hand.__call__) for kind in KINDS] == [kind(cls.__call__) for kind in KINDS]
 
 
-@settings(max_examples=100, deadline=None)
-@given(case=cases())
-def test_same_kind(case):
-    """Both strategies keep the kind of the method."""
-    hand = merged_by_hand(case).__call__
-    for inject in ("inline", "wrap"):
-        merged = decorated(case, inject).__call__
+@st.composite
+def scopes(draw, case):
+    """Return what scopes in each other provide, from the outermost on."""
+    names = st.lists(st.sampled_from([*case.merged, "other"]), max_size=3, unique=True)
+    return [
+        {
+            name: draw(values(case.merged[name].unset if name in case.merged else 0))
+            for name in scope
+        }
+        for scope in draw(st.lists(names, max_size=3))
+    ]
 
-        for predicate in (
-            inspect.isgeneratorfunction,
-            inspect.iscoroutinefunction,
-            inspect.isasyncgenfunction,
-        ):
-            assert predicate(hand) == predicate(merged)
+
+@given(case=cases(), data=st.data())
+def test_inside_scopes(case, data):
+    """What is provided is taken where the table says so, and nowhere else."""
+    drawn = data.draw(scopes(case))
+    provided = {name: value for scope in drawn for name, value in scope.items()}
+    expected = outcome(merged_by_hand(case, provided), case)
+
+    for cls in every_way(case):
+        with contextlib.ExitStack() as stack:
+            for scope in drawn:
+                stack.enter_context(provide(**scope))
+            assert expected == outcome(cls, case)
+
+
+def ambient():
+    """Return all that is provided, by the names that a case may have."""
+    found = {}
+    for name in NAMES:
+        with contextlib.suppress(MissingParamError):
+            found[name] = READERS[name]()
+    return found
+
+
+def reader(name):
+    """Return an object that returns what is provided under a name."""
+    absent = object()
+    call = eval(f"lambda self, {name}=absent: {name}", {"absent": absent})
+    return mergeable(Param(name, unset=absent))(
+        type("Reader", (), {name: absent, "__call__": call})
+    )()
+
+
+READERS = {name: reader(name) for name in NAMES}
+
+
+@given(case=cases(words=("return",)))
+def test_what_the_body_sees(case):
+    """Inside the body every merged value is provided, and nothing else; behind it nothing is."""
+    names = {"MERGED": MERGED, "ambient": ambient}
+    source = case.source(lambda _: "MERGED", [])
+    exec(source.replace("read = lambda: (", "read = lambda: (ambient(), "), names)
+    found = outcome(mergeable(*case.merged.values(), provide=True)(names["Layer"]), case)
+    assume(not isinstance(found[0], type))
+    seen = dict(zip([name for name, _ in case.parameters], found[0], strict=False))
+
+    assert {name: seen[name] for name in case.merged} == found[1][0]
+    assert {} == ambient()

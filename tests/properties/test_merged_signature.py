@@ -3,30 +3,39 @@
 import inspect
 
 import pytest
-from hypothesis import assume, given, settings
+from by_hand import decorated, run
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import cases, values
-from test_against_by_hand import decorated, run
 
 from mergeparam import MergeError, merged_signature, provide, route, unset_params
 
 VALUE = object()
 
 
-def call_with(instance, signature, names, unset):
-    """Call the instance with those names, by position where it can be.
+@st.composite
+def instances(draw):
+    """Return a case, an instance of it, and a scope that provides values or `unset` objects."""
+    case = draw(cases())
+    cls = decorated(case, inject=draw(st.sampled_from(("inline", "wrap"))))
+    names = draw(st.lists(st.sampled_from([*case.merged]), unique=True))
+    provided = {name: draw(values(case.merged[name].unset)) for name in names}
+    return case, cls(case.attributes), provide(other=1, **provided)
 
-    What is set already and cannot be left out is given its `unset` object.
-    """
-    args, kwargs = [], {}
-    for name, parameter in signature.parameters.items():
-        value = unset.get(name, VALUE)
-        if name in names and parameter.kind is parameter.KEYWORD_ONLY:
-            kwargs[name] = value
-        elif name in names:
-            args.append(value)
-    signature.bind(*args, **kwargs)
-    return run(instance(*args, **kwargs))
+
+def is_set(case, name):
+    """Whether the constructor has set a parameter."""
+    param = case.merged[name]
+    return case.attributes[param.attribute] is not param.unset
+
+
+def required(case, signature):
+    """Return the merged parameters that callers must give."""
+    return [
+        item
+        for name, item in signature.parameters.items()
+        if name in case.merged and item.default is item.empty
+    ]
 
 
 def plain_parameters(signature):
@@ -35,102 +44,55 @@ def plain_parameters(signature):
     return [item for item in signature.parameters.values() if item.kind not in variadic]
 
 
-@st.composite
-def providing(draw, case):
-    """Return a scope that provides values, or `unset` objects, to parameters of a case."""
-    names = draw(st.lists(st.sampled_from([*case.merged]), unique=True))
-    return provide(other=1, **{name: draw(values(case.merged[name].unset)) for name in names})
+@given(drawn=instances(), data=st.data())
+def test_calls(drawn, data):
+    """All that is required, with any part of the rest, is accepted; less is a `MergeError`.
 
-
-def is_required(parameter):
-    """Whether callers must give it."""
-    return parameter.default is parameter.empty
-
-
-@settings(max_examples=100, deadline=None)
-@given(case=cases(), data=st.data())
-def test_what_it_accepts_never_raises(case, data):
-    """A call with all that is required, and any part of the rest, is merged."""
-    instance = decorated(case, data.draw(st.sampled_from(("inline", "wrap"))))(case.attributes)
-    unset = {
-        name: param.unset
-        for name, param in case.merged.items()
-        if param.on_conflict.startswith("raise")
-        and case.attributes[param.attribute] is not param.unset
-    }
-    with data.draw(providing(case)):
+    What is set already and cannot be left out is given its `unset` object.
+    """
+    case, instance, scope = drawn
+    with scope:
         signature = merged_signature(instance)
-        call_with(instance, signature, chosen_names(signature, data), unset)
+        args, kwargs, has_skipped = [], {}, False
+        for item in plain_parameters(signature):
+            name, by_name = item.name, item.kind is item.KEYWORD_ONLY
+            value = VALUE
+            if name in case.merged and is_set(case, name):
+                strict = case.merged[name].on_conflict.startswith("raise")
+                value = case.merged[name].unset if strict else VALUE
+            wanted = item.default is item.empty or data.draw(st.booleans())
+            if wanted and by_name:
+                kwargs[name] = value
+            elif wanted and not has_skipped:
+                args.append(value)
+            else:
+                has_skipped = has_skipped or not by_name
+        signature.bind(*args, **kwargs)
+        run(instance(*args, **kwargs))
+        needed = required(case, signature)
+        by_name = {item.name: VALUE for item in needed if item.kind is not item.POSITIONAL_ONLY}
+        for item in needed:
+            with pytest.raises(MergeError):
+                run(instance(**{name: by_name[name] for name in by_name.keys() - {item.name}}))
 
 
-def chosen_names(signature, data):
-    """Return all that is required, and some of the rest."""
-    chosen, skipped_positional = set(), False
-    for parameter in plain_parameters(signature):
-        by_position = parameter.kind is not parameter.KEYWORD_ONLY
-        wanted = is_required(parameter) or data.draw(st.booleans())
-        if wanted and not (by_position and skipped_positional):
-            chosen.add(parameter.name)
-        else:
-            skipped_positional = skipped_positional or by_position
-    return chosen
-
-
-@settings(max_examples=60, deadline=None)
-@given(case=cases(), data=st.data())
-def test_leaving_out_what_it_requires_raises(case, data):
-    """Without one of the required parameters the call is a `MergeError`."""
-    instance = decorated(case, data.draw(st.sampled_from(("inline", "wrap"))))(case.attributes)
-    with data.draw(providing(case)):
-        signature = merged_signature(instance)
-        needed = [
-            item.name
-            for item in plain_parameters(signature)
-            if item.name in case.merged and is_required(item)
-        ]
-        assume(needed)
-        left_out = data.draw(st.sampled_from(needed))
-
-        kwargs = {}
-        for name in needed:
-            kind = signature.parameters[name].kind
-            if name != left_out and kind is not inspect.Parameter.POSITIONAL_ONLY:
-                kwargs[name] = VALUE
-        with pytest.raises(MergeError):
-            run(instance(**kwargs))
-
-
-@settings(max_examples=100, deadline=None)
-@given(case=cases(), data=st.data())
-def test_agreement(case, data):
-    """What is unset is what the signature requires, and `route` passes all of it."""
-    instance = decorated(case, "auto")(case.attributes)
-    before = route(instance, **dict.fromkeys(case.merged, VALUE))
-    with data.draw(providing(case)):
-        required = {
-            item.name
-            for item in plain_parameters(merged_signature(instance))
-            if item.name in case.merged and is_required(item)
-        }
-        unset = set(unset_params(instance))
-
-        assert unset <= required
-        assert unset <= before.keys()
-        assert before == route(instance, **dict.fromkeys(case.merged, VALUE))
-
-
-@settings(max_examples=100, deadline=None)
-@given(case=cases(), data=st.data())
-def test_what_is_provided_is_not_needed(case, data):
-    """A provided value takes a name off those that are needed; an `unset` object adds it."""
-    instance = decorated(case, "auto")(case.attributes)
+@given(drawn=instances(), data=st.data())
+def test_agreement(drawn, data):
+    """What is unset is required and routed; what is provided is not needed."""
+    case, instance, scope = drawn
+    flags = dict.fromkeys(case.merged, VALUE)
+    before, routed = set(unset_params(instance)), route(instance, **flags)
     name = data.draw(st.sampled_from([*case.merged]))
-    param = case.merged[name]
-    is_set = case.attributes[param.attribute] is not param.unset
-    before = set(unset_params(instance))
+    unset = case.merged[name].unset
 
     with provide(**{name: VALUE}):
         assert before - {name} == set(unset_params(instance))
-    with provide(**{name: param.unset}):
-        assert before | ({name} if not is_set else set()) == set(unset_params(instance))
+    with provide(**{name: unset}):
+        needed = before if is_set(case, name) else before | {name}
+        assert needed == set(unset_params(instance))
     assert before == set(unset_params(instance))
+    with scope:
+        needed = {item.name for item in required(case, merged_signature(instance))}
+        unset_now = set(unset_params(instance))
+        assert unset_now <= needed & routed.keys()
+        assert routed == route(instance, **flags)

@@ -1,16 +1,25 @@
-"""One module text, written out plain, with the merge spliced in, and with a wrapper."""
+"""One module text, written out plain, with the merge spliced in, with a wrapper, and providing."""
 
+import concurrent.futures
 import importlib.util
 import os
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
+from samples import LAYERS
 
+import mergeparam
+
+OPTIONS = {"inline": "inject='inline'", "wrap": "inject='wrap'", "provide": "provide=True"}
 DECORATORS = {
     "plain": "(lambda cls: cls)",
-    "inline": 'mergeparam.mergeable("flag", method=METHODS, inject="inline")',
-    "wrap": 'mergeparam.mergeable("flag", method=METHODS, inject="wrap")',
+    **{
+        name: f'mergeparam.mergeable("flag", method=METHODS, {options})'
+        for name, options in OPTIONS.items()
+    },
 }
 
 
@@ -20,16 +29,33 @@ def inject(request):
     return request.param
 
 
+@pytest.fixture(params=OPTIONS)
+def variant(request):
+    """Name each kind of merged class, one whose methods provide among them."""
+    return request.param
+
+
+def write_module(folder, source, variant):
+    """Write a source to a file of its own, with a decorator in it."""
+    path = folder / f"layers_{variant}.py"
+    written = source.replace("@DECORATE", "@" + DECORATORS[variant])
+    path.write_text(written.replace("OPTIONS", OPTIONS.get(variant, "")))
+    return path
+
+
+def import_module(path):
+    """Import a file under its own name."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def write(tmp_path):
     """Return a function that writes a source to a file of its own, with a decorator in it."""
-
-    def write(source, variant):
-        path = tmp_path / f"layers_{variant}.py"
-        path.write_text(source.replace("@DECORATE", "@" + DECORATORS[variant]))
-        return path
-
-    return write
+    return lambda source, variant: write_module(tmp_path, source, variant)
 
 
 @pytest.fixture
@@ -38,13 +64,31 @@ def load(write, monkeypatch):
 
     def load(source, variant):
         path = write(source, variant)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, path.stem, module)
-        spec.loader.exec_module(module)
-        return module
+        monkeypatch.setitem(sys.modules, path.stem, None)  # puts back what was there
+        return import_module(path)
 
     return load
+
+
+@pytest.fixture(scope="module")
+def import_variants(tmp_path_factory):
+    """Return a function that imports a source as it is, spliced, and wrapped, to be shared."""
+    paths = []
+
+    def import_variants(source):
+        folder = tmp_path_factory.mktemp("shared")
+        paths.extend(write_module(folder, source, name) for name in ("plain", "inline", "wrap"))
+        return {path.stem.partition("_")[2]: import_module(path) for path in paths}
+
+    yield import_variants
+    for path in paths:
+        del sys.modules[path.stem]
+
+
+@pytest.fixture(scope="module")
+def layers(import_variants):
+    """Return the sample layers in every variant, for tests that only look at them."""
+    return import_variants(LAYERS)
 
 
 @pytest.fixture
@@ -55,6 +99,8 @@ def python(tmp_path):
         for name, value in os.environ.items()
         if not name.startswith(("COVERAGE_", "COV_", "MERGEPARAM_", "PYTHON"))
     }
+    # The package under test, wherever it is: installed, or in a folder of sources.
+    kept["PYTHONPATH"] = str(Path(mergeparam.__file__).parents[1])
 
     def python(*arguments, **environment):
         done = subprocess.run(
@@ -71,3 +117,23 @@ def python(tmp_path):
         return done.stdout
 
     return python
+
+
+@pytest.fixture
+def at_once():
+    """Return a function that works in many threads, which start together and switch often."""
+    interval, threads = sys.getswitchinterval(), 8
+    sys.setswitchinterval(1e-6)
+
+    def at_once(work):
+        barrier = threading.Barrier(threads)
+
+        def start(number):
+            barrier.wait()
+            return work(number)
+
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(start, range(threads)))
+
+    yield at_once
+    sys.setswitchinterval(interval)

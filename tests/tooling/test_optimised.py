@@ -12,6 +12,7 @@ from mergeparam import ConflictingParamError, MergeError, MissingParamError, mer
 
 SOURCE = '''"""Layers that are run in other ways than from their source."""
 
+import functools
 import inspect
 
 import mergeparam
@@ -20,10 +21,10 @@ METHODS = ("__call__", "cells", "generator", "asserting", "wrapped")
 
 
 def logged(function):
+    @functools.wraps(function)
     def log(*args, **kwargs):
         return function(*args, **kwargs)
 
-    log.__wrapped__ = function
     return log
 
 
@@ -38,14 +39,14 @@ class Layer:
         """Return it."""
         return x, flag
 
-    def cells(self, x, flag=None):
+    def cells(self, x, *, flag=None):
         """Return it from inside."""
         return [(lambda: (x, flag))() for _ in "a"][0]
 
     def generator(self, x, *, flag=None):
         yield x, flag
 
-    def asserting(self, x, flag=None):
+    def asserting(self, x, *, flag=None):
         """Assert it."""
         assert flag, "asserted"
         assert __debug__
@@ -57,87 +58,84 @@ class Layer:
         return x, flag
 
 
-def finish(result):
-    return next(result) if inspect.isgenerator(result) else result
-
-
 def report():
+    """Print what each method shows, and what comes of the four kinds of call."""
     for method in METHODS:
         print(method, inspect.signature(getattr(Layer, method)), getattr(Layer, method).__doc__)
         for layer, given in (
             (Layer(True), {}), (Layer(), {"flag": 7}), (Layer(), {}), (Layer(True), {"flag": 7})
         ):
             try:
-                print(finish(getattr(layer, method)(1, **given)))
+                result = getattr(layer, method)(1, **given)
+                print(next(result) if inspect.isgenerator(result) else result)
             except mergeparam.MergeError as error:
                 print(type(error).__name__, error.owner, error.method, error.param)
 
 
-if __name__ == "__main__":
-    report()
+report()
 '''
-METHODS = ("__call__", "cells", "generator", "asserting", "wrapped")
 DOCUMENTATION = {
     "__call__": "Return it.",
     "cells": "Return it from inside.",
+    "generator": None,
     "asserting": "Assert it.",
-    "wrapped": None,
+    "wrapped": "Log it.",
 }
-KEYWORD_ONLY, POSITIONAL = "(self, x, *, flag=None)", "(self, x, flag=None)"
-CALLED = "import {}; {}.report()"
-ERRORS = (MissingParamError, ConflictingParamError)
+BOTH = "import layers_inline, layers_wrap"
 
 
-def expected_report(*, documented=True):
-    """Return what a module prints that works."""
+def expected_report(*, documented):
+    """Return what two modules print that work."""
     lines = []
-    for method in METHODS:
-        signature = POSITIONAL if method in ("cells", "asserting") else KEYWORD_ONLY
-        documentation = DOCUMENTATION.get(method) if documented else None
-        lines += [f"{method} {signature} {documentation}", "(1, True)", "(1, 7)"]
-        lines += [f"{error.__name__} Layer {method} flag" for error in ERRORS]
-    return lines
+    for method, documentation in DOCUMENTATION.items():
+        shown = documentation if documented else None
+        lines += [f"{method} (self, x, *, flag=None) {shown}", "(1, True)", "(1, 7)"]
+        lines += [
+            f"{error.__name__} Layer {method} flag"
+            for error in (MissingParamError, ConflictingParamError)
+        ]
+    return lines * 2
 
 
-@pytest.mark.parametrize("level", ["-O", "-OO"])
-def test_optimised(write, python, inject, level):
-    """All four outcomes are the same without assertions and docstrings."""
-    path = write(SOURCE, inject)
-
-    assert expected_report(documented=level == "-O") == python(level, path).splitlines()
+def compiled_only(path, level):
+    """Leave nothing of a module but its `.pyc`."""
+    compileall.compile_file(path, legacy=True, quiet=2, optimize=level)
+    path.unlink()
+    return path.with_suffix(".pyc")
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_compiled_without_its_source(write, python, inject, level):
-    """A `.pyc` alone is enough."""
-    path = write(SOURCE, inject)
-    compileall.compile_file(path, legacy=True, quiet=2, optimize=level)
-    path.unlink()
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_optimised(write, python, level, is_compiled):
+    """All four outcomes are the same without assertions and docstrings, and from a `.pyc`."""
+    for variant in ("inline", "wrap"):
+        path = write(SOURCE, variant)
+        if is_compiled:
+            compiled_only(path, level)
     switch = ["-" + "O" * level] if level else []
-    printed = python(*switch, "-c", CALLED.format(path.stem, path.stem))
 
-    assert path.with_suffix(".pyc").exists()
-    assert expected_report(documented=level < 2) == printed.splitlines()
+    assert expected_report(documented=level < 2) == python(*switch, "-c", BOTH).splitlines()
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_imported_from_a_zip(write, python, tmp_path, inject, compiled):
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_imported_from_a_zip(write, python, tmp_path, is_compiled):
     """An archive of sources or of compiled modules is enough."""
-    path = write(SOURCE, inject)
-    compileall.compile_file(path, legacy=True, quiet=2)
-    member = path.with_suffix(".pyc") if compiled else path
     with zipfile.ZipFile(tmp_path / "layers.zip", "w") as archive:
-        archive.write(member, member.name)
-    path.unlink()
-    path.with_suffix(".pyc").unlink()
-    program = f"import sys; sys.path.insert(0, 'layers.zip'); {CALLED}"
+        for variant in ("inline", "wrap"):
+            path = write(SOURCE, variant)
+            member = compiled_only(path, 0) if is_compiled else path
+            archive.write(member, member.name)
+            member.unlink()
+    printed = python("-c", f"import sys; sys.path.insert(0, 'layers.zip'); {BOTH}")
 
-    assert expected_report() == python("-c", program.format(path.stem, path.stem)).splitlines()
+    assert expected_report(documented=True) == printed.splitlines()
 
 
-def test_given_on_the_command_line(write, python, inject):
+def test_given_on_the_command_line(write, python):
     """A program in `python -c` has no source file either."""
-    assert expected_report() == python("-c", write(SOURCE, inject).read_text()).splitlines()
+    program = "\n".join(write(SOURCE, variant).read_text() for variant in ("inline", "wrap"))
+
+    assert expected_report(documented=True) == python("-c", program).splitlines()
 
 
 BODY = """
@@ -148,6 +146,7 @@ class Layer:
     def __call__(self, x, *, flag=None):
         return x / flag
 """
+BARE = {"__builtins__": {"__build_class__": __build_class__, "__name__": "bare"}}
 
 
 def execute(inject, file, **namespace):
@@ -156,9 +155,7 @@ def execute(inject, file, **namespace):
     return mergeable("flag", inject=inject)(namespace["Layer"])
 
 
-@pytest.mark.parametrize("namespace", [{}, {"__name__": "nowhere"}, {"__builtins__": {
-    "__build_class__": __build_class__, "__name__": "bare",
-}}])  # fmt: skip
+@pytest.mark.parametrize("namespace", [{}, {"__name__": "nowhere"}, BARE])
 @pytest.mark.parametrize("file", ["<string>", "", "no such file.py", "a\nb"])
 def test_executed_from_a_string(inject, file, namespace):
     """A class with no file and in no known module merges, and its errors can be printed."""
@@ -167,27 +164,24 @@ def test_executed_from_a_string(inject, file, namespace):
         layer()(1)
     with pytest.raises(ZeroDivisionError) as failed:
         layer(0)(1)
-    expected, def_line = [0.5, 0.5], 6
+    def_line = 6
 
-    assert expected == [layer(2)(1), layer()(1, flag=2)]
+    assert [0.5, 0.5] == [layer(2)(1), layer()(1, flag=2)]
     assert "set in neither place" in "".join(traceback.format_exception(missing.value))
     assert def_line == traceback.extract_tb(missing.value.__traceback__)[1].lineno
     assert def_line + 1 == traceback.extract_tb(failed.value.__traceback__)[-1].lineno
 
 
-def test_executed_from_a_string_known_to_linecache(inject):
+def test_executed_from_a_string_known_to_linecache(inject, monkeypatch):
     """As in a notebook, the source is found where only `linecache` has it."""
     file = f"<cell {inject}>"
-    linecache.cache[file] = len(BODY), None, BODY.splitlines(keepends=True), file
-    try:
-        layer = execute(inject, file)
-        with pytest.raises(MergeError) as caught:
-            layer()(1)
-        frame = traceback.extract_tb(caught.value.__traceback__)[1]
-        source = inspect.getsource(layer.__call__)
-    finally:
-        del linecache.cache[file]
+    lines = BODY.splitlines(keepends=True)
+    monkeypatch.setitem(linecache.cache, file, (len(BODY), None, lines, file))
+    layer = execute(inject, file)
+    with pytest.raises(MergeError) as caught:
+        layer()(1)
+    frame = traceback.extract_tb(caught.value.__traceback__)[1]
     expected = "def __call__(self, x, *, flag=None):"
 
     assert expected == frame.line
-    assert expected == source.splitlines()[0].strip()
+    assert expected == inspect.getsource(layer.__call__).splitlines()[0].strip()

@@ -7,15 +7,14 @@ import contextvars
 import gc
 import queue
 import random
-import subprocess
 import sys
 import threading
+import types
 import weakref
 
 import pytest
 
 from mergeparam import MERGED, MissingParamError, mergeable, provide
-from mergeparam._provide import NOTHING_PROVIDED, ProvideStep, Scope
 
 THREADS, ROUNDS = 8, 50
 
@@ -30,18 +29,14 @@ class Leaf:
         return flag
 
 
-@mergeable("flag", method=("plain", "steps", "waiting", "stream"), provide=True)
+@mergeable("flag", method=("plain", "waiting"), provide=True)
 class Model:
-    """Provides in methods of every kind."""
+    """Provides in methods of both kinds."""
 
     flag = None
 
     def plain(self, depth=0, *, flag=MERGED):
         return read() if depth == 0 else self.plain(depth - 1)
-
-    def steps(self, count, *, flag=MERGED):
-        for _ in range(count):
-            yield read()
 
     async def waiting(self, count, *, flag=MERGED):
         found = set()
@@ -49,11 +44,6 @@ class Model:
             found.add(read())
             await asyncio.sleep(0)
         return found
-
-    async def stream(self, count, *, flag=MERGED):
-        for _ in range(count):
-            await asyncio.sleep(0)
-            yield read()
 
 
 def read():
@@ -64,53 +54,30 @@ def read():
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left():
-    """Check that a test leaves no scope behind, in this context or at all."""
+    """Check that a test leaves no scope behind in this context."""
     yield
     gc.collect()
     assert read() is None
-    assert [] == Scope.living
 
 
-@pytest.fixture
-def _switch_often():
-    """Let threads take turns after a few instructions."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
+# Threads.
 
 
-def at_once(work):
-    """Return what the work gives in every thread, all of which start together."""
-    barrier = threading.Barrier(THREADS)
-
-    def start(number):
-        barrier.wait()
-        return work(number)
-
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(start, range(THREADS)))
-
-
-@pytest.mark.usefixtures("_switch_often")
-def test_threads():
+def test_threads(at_once):
     """Each thread sees its own values alone, in scopes and in bodies."""
 
     def work(number):
         found = set()
         for _ in range(ROUNDS):
             with provide(flag=number):
-                found.add(read())
-                found.add(Model().plain(3))
-                found.update(Model().steps(3))
+                found |= {read(), Model().plain(3)}
             found.add(Model().plain(flag=number))
         return found, read()
 
     assert [({number}, None) for number in range(THREADS)] == at_once(work)
 
 
-@pytest.mark.usefixtures("_switch_often")
-def test_one_object_in_many_threads():
+def test_one_object_in_many_threads(at_once):
     """One `provide` is open as often as it was opened, in each thread for itself."""
     shared = provide(flag="shared")
 
@@ -140,27 +107,31 @@ def test_threads_inherit_nothing():
     assert found.get_nowait() is None
 
 
+INHERITING = """
+import threading
+from mergeparam import mergeable, provide
+
+@mergeable("flag")
+class Leaf:
+    flag = None
+    def __call__(self, *, flag=None): return flag
+
+with provide(flag=1):
+    thread = threading.Thread(target=lambda: print(Leaf()()))
+    thread.start()
+    thread.join()
+"""
+
+
 @pytest.mark.skipif(
     sys.version_info < (3, 14), reason="threads inherit contexts since Python 3.14"
 )
-def test_threads_that_inherit():
+def test_threads_that_inherit(python):
     """Where threads inherit the context, they see what is provided where they are started."""
-    script = (
-        "import threading\n"
-        "from mergeparam import mergeable, provide\n"
-        "@mergeable('flag')\n"
-        "class Leaf:\n"
-        "    flag = None\n"
-        "    def __call__(self, *, flag=None): return flag\n"
-        "with provide(flag=1):\n"
-        "    thread = threading.Thread(target=lambda: print(Leaf()()))\n"
-        "    thread.start()\n"
-        "    thread.join()\n"
-    )
-    command = [sys.executable, "-X", "thread_inherit_context=1", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "1\n" == python("-X", "thread_inherit_context=1", "-c", INHERITING)
 
-    assert ("1\n", "") == (done.stdout, done.stderr)
+
+# Contexts.
 
 
 def test_copied_contexts():
@@ -177,10 +148,8 @@ def test_copied_contexts():
     assert (1, 2, None) == (copied.run(read), inner.run(read), read())
     assert (3, 4) == copied.run(nested)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        assert 1 == pool.submit(copied.run, read).result()
-        assert pool.submit(read).result() is None
+        assert (1, None) == (pool.submit(copied.run, read).result(), pool.submit(read).result())
     assert 1 == copied.run(read)
-    del copied, inner
 
 
 def test_closed_in_another_context():
@@ -196,54 +165,50 @@ def test_closed_in_another_context():
     assert context.run(read) is None
 
 
-def test_step_that_is_closed_in_another_context():
-    """So is a step of a body."""
-    step = ProvideStep({"flag": 1})
-    step.__enter__()
-    contextvars.Context().run(step.__exit__, None, None, None)
-
-    assert 1 == read()
-    step.__exit__(None, None, None)
-    assert read() is None
-
-
-def test_generator_that_goes_from_context_to_context():
+def test_coroutine_that_goes_from_context_to_context():
     """The steps of a body may each run in another context or thread."""
+
+    @types.coroutine
+    def tell():
+        yield read()
 
     @mergeable("flag", provide=True)
     class Layer:
         flag = None
 
-        def __call__(self, *, flag=MERGED):
-            yield read()
+        async def __call__(self, *, flag=MERGED):
+            await tell()
             with provide(flag="inner"):
-                yield read()
-                yield read()
-            yield read()
+                await tell()
+                await tell()
+            await tell()
 
-    generator = Layer()(flag=1)
+    coroutine = Layer()(flag=1)
     contexts = [contextvars.copy_context() for _ in range(2)]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         found = [
-            contexts[0].run(next, generator),
-            contexts[1].run(next, generator),
-            pool.submit(next, generator).result(),
-            next(generator),
+            contexts[0].run(coroutine.send, None),
+            contexts[1].run(coroutine.send, None),
+            pool.submit(coroutine.send, None).result(),
+            coroutine.send(None),
         ]
+    coroutine.close()
 
     assert [1, "inner", "inner", 1] == found
     assert [None, None, None] == [read(), *(context.run(read) for context in contexts)]
 
 
+# Tasks.
+
+
+async def nothing():
+    """Return what is provided after a while."""
+    await asyncio.sleep(0)
+    return read()
+
+
 def test_many_tasks():
     """Tasks see what is provided where they were created, and what they provide themselves."""
-
-    async def nothing():
-        await asyncio.sleep(0)
-        return read()
-
-    async def collected(number):
-        return {value async for value in Model().stream(ROUNDS, flag=number)}
 
     async def scoped(number):
         found = set()
@@ -256,16 +221,14 @@ def test_many_tasks():
         return found
 
     async def drive():
-        works = []
-        for number in range(THREADS):
-            works += [Model().waiting(ROUNDS, flag=number), collected(number), scoped(number)]
+        works = [Model().waiting(ROUNDS, flag=number) for number in range(THREADS)]
+        works += [scoped(number) for number in range(THREADS)]
         with provide(flag="outer"):
             inside = [asyncio.create_task(nothing()), asyncio.create_task(scoped("own"))]
         return await asyncio.gather(*works, nothing(), *inside)
 
-    expected = []
-    for number in range(THREADS):
-        expected += [{number}, {number}, {number, None}]
+    expected = [{number} for number in range(THREADS)]
+    expected += [{number, None} for number in range(THREADS)]
 
     assert [*expected, None, "outer", {"own", "outer"}] == asyncio.run(drive())
 
@@ -287,65 +250,45 @@ def test_task_groups_and_timeouts():
                 cleaned.append(read())
 
     async def failing():
-        await asyncio.sleep(0)
-        raise LookupError(read())
+        raise LookupError(await nothing())
 
     async def drive():
         with pytest.raises(ExceptionGroup) as caught:
             await Layer()(flag=1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
-                await endless()
+                await Model().waiting(10**9, flag=2)
         return caught.value.exceptions[0].args, read()
-
-    async def endless():
-        async for _ in Model().stream(10**9, flag=2):
-            pass
 
     assert ((1,), None) == asyncio.run(drive())
     assert [1] == cleaned
 
 
-def test_to_thread_and_executors():
-    """`to_thread` takes the values along, an executor does not."""
-
-    async def drive():
-        with provide(flag=1):
-            loop = asyncio.get_running_loop()
-            along = await asyncio.to_thread(read)
-            alone = await loop.run_in_executor(None, read)
-        return along, alone
-
-    along, alone = asyncio.run(drive())
-
-    assert 1 == along
-    if not getattr(sys.flags, "thread_inherit_context", False):
-        assert alone is None
-
-
-def test_callbacks_of_the_loop():
-    """A callback runs in the context in which it was scheduled."""
+def test_to_thread_executors_and_callbacks():
+    """`to_thread` and callbacks take the values along, an executor does not."""
 
     async def drive():
         loop, found = asyncio.get_running_loop(), []
         with provide(flag=1):
             loop.call_soon(lambda: found.append(read()))
             context = contextvars.copy_context()
+            along = await asyncio.to_thread(read)
+            alone = await loop.run_in_executor(None, read)
         loop.call_soon(lambda: found.append(read()))
         loop.call_soon(lambda: found.append(read()), context=context)
         await asyncio.sleep(0.01)
-        return found
+        return along, alone, found
 
-    assert [1, None, 1] == asyncio.run(drive())
+    along, alone, found = asyncio.run(drive())
+
+    assert (1, [1, None, 1]) == (along, found)
+    if not getattr(sys.flags, "thread_inherit_context", False):
+        assert alone is None
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are of Python 3.12")
 def test_eager_tasks():
     """A task that starts inside a step of another one is none of it."""
-
-    async def drive():
-        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
-        return await asyncio.gather(*(outer(number) for number in range(3)))
 
     @mergeable("flag", provide=True)
     class Layer:
@@ -357,16 +300,34 @@ def test_eager_tasks():
             return read(), await task, read(), await plain
 
     async def inherited():
-        before = read()
-        await asyncio.sleep(0)
-        return before, read()
+        return read(), await nothing()
 
     async def outer(number):
         return await Layer()(flag=number)
 
-    assert [(number, {"inner"}, number, (number, number)) for number in range(3)] == asyncio.run(
-        drive()
-    )
+    async def drive():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        return await asyncio.gather(*(outer(number) for number in range(3)))
+
+    expected = [(number, {"inner"}, number, (number, number)) for number in range(3)]
+
+    assert expected == asyncio.run(drive())
+
+
+def test_event_loops():
+    """Loops in threads, one after the other or inside a scope, do not share anything."""
+
+    def loop(number):
+        return asyncio.run(Model().waiting(5, flag=number))
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        assert [{0}, {1}, {2}] == [*pool.map(loop, range(3))]
+    with provide(flag="around"):
+        assert [{0}, {1}, {2}] == [loop(number) for number in range(3)]
+        assert {"around"} == asyncio.run(Model().waiting(5))
+
+
+# Any order, any depth, any end.
 
 
 def test_exit_stacks():
@@ -384,8 +345,7 @@ def test_exit_stacks():
     async def drive():
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(provide(flag=4))
-            await asyncio.sleep(0)
-            return read()
+            return await nothing()
 
     assert 4 == asyncio.run(drive())
 
@@ -404,8 +364,8 @@ def test_any_order(seed):
         elif scope in opened:
             scope.__exit__(None, None, None)
             del opened[len(opened) - 1 - opened[::-1].index(scope)]
-        expected = pool.index(opened[-1]) if opened else None
-        assert expected == read()
+
+        assert (pool.index(opened[-1]) if opened else None) == read()
     for scope in reversed(opened):
         scope.__exit__(None, None, None)
 
@@ -414,14 +374,20 @@ def test_any_order(seed):
 def test_bodies_in_any_order(seed):
     """Bodies that are gone on with as it comes each see their own value, and nobody else does."""
     choose = random.Random(seed)
-    running = {number: Model().steps(20, flag=number) for number in range(6)}
+    running = {number: Model().waiting(20, flag=number) for number in range(6)}
+    found = {}
     while running:
         number = choose.choice([*running])
-        with provide(flag="consumer") if choose.random() < 0.5 else contextlib.nullcontext():
+        with provide(flag="caller") if choose.random() < 0.5 else contextlib.nullcontext():
             expected = read()
-            if next(running[number], None) is None or choose.random() < 0.05:
-                running.pop(number).close()
+            try:
+                running[number].send(None)
+            except StopIteration as stop:
+                found[number] = stop.value
+                del running[number]
             assert expected == read()
+
+    assert {number: {number} for number in range(6)} == found
 
 
 def test_what_a_generator_has_opened_goes_with_it():
@@ -434,13 +400,14 @@ def test_what_a_generator_has_opened_goes_with_it():
     one, two = generator(1), generator(2)
     next(one)
     next(two)
-    assert 2 == read()
+    found = [read()]
     del one
     gc.collect()
-    assert 2 == read()
+    found.append(read())
     del two
     gc.collect()
-    assert read() is None
+
+    assert [2, 2, None] == [*found, read()]
 
 
 def test_nothing_is_kept():
@@ -453,20 +420,17 @@ def test_nothing_is_kept():
         with provide(flag=value):
             await asyncio.gather(*(asyncio.create_task(asyncio.sleep(0)) for _ in range(3)))
             await Model().waiting(3)
-            async for _ in Model().stream(3):
-                pass
 
     value = Value()
     reference = weakref.ref(value)
     asyncio.run(drive(value))
-    generator = Model().steps(3, flag=value)
-    next(generator)
-    generator.close()
-    del generator, value
+    coroutine = Model().waiting(3, flag=value)
+    coroutine.send(None)
+    coroutine.close()
+    del coroutine, value
     gc.collect()
 
     assert reference() is None
-    assert [] == Scope.living
 
 
 def test_deep_scopes():
@@ -478,46 +442,28 @@ def test_deep_scopes():
     assert 7 == Model().plain(100, flag=7)
 
 
-def test_the_root_is_no_scope():
-    """Nothing is provided to begin with."""
-    assert {} == dict(NOTHING_PROVIDED.values)
-    assert NOTHING_PROVIDED.outer is None
+ENDING = """
+import asyncio
+from mergeparam import mergeable, provide
+
+@mergeable("flag", provide=True)
+class Layer:
+    flag = None
+    async def __call__(self, future, *, flag=None): await future
+
+def plain():
+    with provide(flag=0): yield
+
+suspended = plain()
+next(suspended)
+scope = provide(flag=1)
+scope.__enter__()
+coroutine = Layer()(asyncio.sleep(0))
+coroutine.send(None)
+print("suspended")
+"""
 
 
-def test_end_of_the_process():
+def test_end_of_the_process(python):
     """A scope, and bodies that are suspended, do no harm when Python ends."""
-    script = (
-        "import asyncio\n"
-        "from mergeparam import mergeable, provide\n"
-        "@mergeable('flag', method=('steps', 'stream'), provide=True)\n"
-        "class Layer:\n"
-        "    flag = None\n"
-        "    def steps(self, *, flag=None): yield flag\n"
-        "    async def stream(self, *, flag=None): yield flag\n"
-        "def plain():\n"
-        "    with provide(flag=0): yield\n"
-        "suspended = plain()\n"
-        "next(suspended)\n"
-        "scope = provide(flag=1)\n"
-        "scope.__enter__()\n"
-        "steps, stream = Layer().steps(), Layer().stream()\n"
-        "print(next(steps), asyncio.run(anext(stream)))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False
-    )
-
-    assert (0, "") == (done.returncode, done.stderr)
-
-
-def test_event_loops():
-    """Loops in threads, one after the other or inside a scope, do not share anything."""
-
-    def loop(number):
-        return asyncio.run(Model().waiting(5, flag=number))
-
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        assert [{0}, {1}, {2}] == [*pool.map(loop, range(3))]
-    with provide(flag="around"):
-        assert [{0}, {1}, {2}] == [loop(number) for number in range(3)]
-        assert {"around"} == asyncio.run(Model().waiting(5))
+    assert "suspended\n" == python("-c", ENDING)

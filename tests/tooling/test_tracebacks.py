@@ -126,6 +126,13 @@ METHODS = (
     *("generator", "resumed", "coroutine", "async_generator", "wrapped", "positional", "group"),
     *("nested", "at_once"),
 )
+methods = pytest.mark.parametrize("method", METHODS)
+
+
+@pytest.fixture(scope="module")
+def layers(import_variants):
+    """Return the layers that fail, in every variant."""
+    return import_variants(SOURCE)
 
 
 def drive(result):
@@ -142,22 +149,19 @@ async def drain(items):
     return [item async for item in items]
 
 
-def fail(method, *args, **kwargs):
-    """Return what a call raises."""
+def fail(module, method, held=None, given=None):
+    """Return what the method raises with a flag that the object holds, or the call gives."""
+    by_position = method == "positional"
+    args = (given,) if by_position and given is not None else ()
+    named = {} if given is None or by_position else {"flag": given}
     with pytest.raises(Exception) as caught:
-        drive(method(*args, **kwargs))
+        drive(getattr(module.Layer(held), method)(3, *args, **named))
     return caught.value
 
 
-def call(module, method):
-    """Return what the method raises when the call sets the flag."""
-    places, named = ((7,), {}) if method == "positional" else ((), {"flag": 7})
-    return fail(getattr(module.Layer(), method), 3, *places, **named)
-
-
-def call_set_up(module, method):
-    """Return what the method raises when the constructor sets the flag."""
-    return fail(getattr(module.Layer(7), method), 3)
+def first_line(module, method):
+    """Return where a method begins: at its decorator, or else at its `def`."""
+    return inspect.unwrap(vars(module.Layer)[method]).__code__.co_firstlineno
 
 
 def frames(error, module):
@@ -173,89 +177,19 @@ def frames(error, module):
     return found
 
 
-def positions(error):
-    """Return what `co_positions` says of the instruction of each frame."""
-    return [
-        list(frame.f_code.co_positions())[tb.tb_lasti // 2]
-        for tb in walk(error.__traceback__)
-        if (frame := tb.tb_frame).f_code.co_filename.endswith(".py")
-        and "layers_" in frame.f_code.co_filename
-        and not is_wrapper(frame.f_code)
-    ]
-
-
-def walk(tb):
-    while tb is not None:
-        yield tb
-        tb = tb.tb_next
-
-
-def is_wrapper(code):
-    """Tell a wrapper around a method, and code that calls the body inside of what is around."""
-    is_inside = any(name.startswith("_mergeparam_body") for name in code.co_names)
-    return is_inside or code.co_qualname == "factory.<locals>.wrapper"
+def is_added(frame, module):
+    """Tell a frame that merges and calls the body: at a method's beginning, with no columns."""
+    beginnings = {first_line(module, method) for method in METHODS}
+    return frame[1] in beginnings and frame[3] == frame[4]
 
 
 def text(error, module):
     """Return the traceback as it is printed, without this file's frames and the paths."""
-    steps = (tb for tb in walk(error.__traceback__) if tb.tb_frame.f_code.co_filename != __file__)
-    error.__traceback__ = next(steps, None)
-    printed = "".join(traceback.format_exception(error))
-    return printed.replace(module.__file__, "layers.py")
-
-
-def without_wrappers(found, def_lines):
-    """Drop the frames that only `inject="wrap"` adds: on a `def` line, and with no columns."""
-    return [frame for frame in found if frame[:2] not in def_lines]
-
-
-def wrapper_frames(module):
-    """Return names and lines: code inside what is around a method has the method's name."""
-    functions = [vars(module.Layer)[method] for method in METHODS]
-    inner = [inspect.unwrap(function) for function in functions]
-    return {("wrapper", first_line(function)) for function in functions} | {
-        (function.__name__, first_line(function))
-        for function in inner
-        if is_wrapper(function.__code__)
-    }
-
-
-def first_line(function):
-    return inspect.unwrap(function).__code__.co_firstlineno
-
-
-@pytest.mark.parametrize("how", [call, call_set_up])
-@pytest.mark.parametrize("method", METHODS)
-def test_frames_are_those_of_the_undecorated_class(load, inject, how, method):
-    """Names, lines, columns and source lines of every frame, after one wrapper at most."""
-    plain, merged = load(SOURCE, "plain"), load(SOURCE, inject)
-    wrappers = wrapper_frames(merged) if inject == "wrap" else set()
-    expected, actual = call(plain, method), how(merged, method)
-
-    assert frames(expected, plain) == without_wrappers(frames(actual, merged), wrappers)
-    assert positions(expected) == positions(actual)
-
-
-@pytest.mark.parametrize("how", [call, call_set_up])
-@pytest.mark.parametrize("method", METHODS)
-def test_printed_tracebacks_are_equal_to_the_caret(load, how, method):
-    """The text that Python prints is the same for the spliced method."""
-    plain, merged = load(SOURCE, "plain"), load(SOURCE, "inline")
-
-    assert text(call(plain, method), plain) == text(how(merged, method), merged)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_wrapper_shows_as_the_def_line(load, method):
-    """The frame that a wrapper adds shows where the method begins, with nothing underlined."""
-    module = load(SOURCE, "wrap")
-    wrappers = wrapper_frames(module)
-    added = [frame for frame in frames(call(module, method), module) if frame[:2] in wrappers]
-    code = inspect.unwrap(vars(module.Layer)[method]).__code__
-    first = inspect.getsource(code).splitlines()[0].strip()
-
-    assert (code.co_firstlineno, first) == (added[0][1], added[0][5])
-    assert not any(set(line.strip()) == {"^"} for line in below(first, call(module, method)))
+    step = error.__traceback__
+    while step is not None and step.tb_frame.f_code.co_filename == __file__:
+        step = step.tb_next
+    error.__traceback__ = step
+    return "".join(traceback.format_exception(error)).replace(module.__file__, "layers.py")
 
 
 def below(line, error):
@@ -264,39 +198,44 @@ def below(line, error):
     return [after for before, after in itertools.pairwise(printed) if before.strip() == line]
 
 
-@pytest.mark.parametrize("variant", ["inline", "wrap"])
-@pytest.mark.parametrize("flag", [None, 7])
-@pytest.mark.parametrize("method", sorted(set(METHODS) - {"wrapped", "nested", "resumed"}))
-def test_merge_error_shows_the_def_line(load, variant, flag, method):
-    """The method's frame in the traceback of a `MergeError` shows the user's `def` line."""
-    module = load(SOURCE, variant)
-    given = {} if flag is None or method == "positional" else {"flag": flag}
-    places = () if flag is None or method != "positional" else (flag,)
-    error = fail(getattr(module.Layer(flag), method), 3, *places, **given)
-    (frame,) = frames(error, module)
-    name = method if variant == "inline" else "wrapper"
-    line = first_line(vars(module.Layer)[method])
+@methods
+@pytest.mark.parametrize("flag", [{"given": 7}, {"held": 7}], ids=["call", "object"])
+def test_tracebacks_are_those_of_the_undecorated_class(layers, inject, flag, method):
+    """Names, lines, columns and source lines of every frame, after one wrapper at most."""
+    plain, merged = layers["plain"], layers[inject]
+    expected, actual = fail(plain, method, given=7), fail(merged, method, **flag)
+    found = frames(actual, merged)
+
+    assert frames(expected, plain) == [frame for frame in found if not is_added(frame, merged)]
+    if inject == "inline":
+        assert text(expected, plain) == text(actual, merged)
+
+
+@methods
+def test_wrapper_shows_as_the_beginning(layers, method):
+    """The frame that a wrapper adds shows where the method begins, with nothing underlined."""
+    module = layers["wrap"]
+    error = fail(module, method, given=7)
+    added = [frame for frame in frames(error, module) if is_added(frame, module)]
+    source = inspect.getsource(inspect.unwrap(vars(module.Layer)[method]).__code__)
+    first = source.splitlines()[0].strip()
+
+    assert (first_line(module, method), first) == (added[0][1], added[0][5])
+    assert not any(set(line.strip()) == {"^"} for line in below(first, error))
+
+
+@pytest.mark.parametrize("flag", [{}, {"held": 7, "given": 7}], ids=["neither", "both"])
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"nested", "resumed"}))
+def test_merge_errors_show_the_beginning(layers, inject, flag, method):
+    """The last frame of a `MergeError` shows the `def` line, or a decorator's above, bare."""
+    module = layers[inject]
+    error = fail(module, method, **flag)
+    *outer, last = frames(error, module)
+    source = inspect.getsource(inspect.unwrap(vars(module.Layer)[method]))
+    first = source.splitlines()[0].strip()
 
     assert isinstance(error, MergeError)
-    assert (name, line) == frame[:2]
-    assert inspect.getsource(vars(module.Layer)[method]).splitlines()[0].strip() == frame[5]
-
-
-@pytest.mark.parametrize("variant", ["inline", "wrap"])
-def test_merge_error_of_a_decorated_method_shows_its_first_line(load, variant):
-    """Under the user's own decorators the frame shows what Python takes for the first line."""
-    module = load(SOURCE, variant)
-    found = frames(fail(module.Layer().wrapped, 3), module)
-    line = first_line(module.Layer.wrapped)
-
-    assert line in [frame[1] for frame in found]
-    assert "@logged" in [frame[5] for frame in found]
-
-
-def test_merge_error_underlines_nothing(load, inject):
-    """The merge has no columns, so that no caret points into the signature."""
-    error = fail(load(SOURCE, inject).Layer().plain, 3)
-    line = "def plain(self, x, *, flag=None):"
-
-    assert "    " + line in "".join(traceback.format_exception(error))
-    assert not any("^" in after for after in below(line, error))
+    assert (first_line(module, method), first) == (last[1], last[5])
+    assert inject == "wrap" or method == last[0]
+    assert method == "wrapped" or [] == outer
+    assert not any("^" in after for after in below(first, error))

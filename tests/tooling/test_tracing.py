@@ -7,81 +7,21 @@ and the first line of the body, as they would for a merge that is written by han
 import bdb
 import cProfile
 import dis
+import gc
 import inspect
 import io
 import itertools
 import pdb  # noqa: T100 - the debugger is under test
 import pstats
 import sys
+import types
 from pathlib import Path
 
 import pytest
+from samples import METHODS
 
 import mergeparam
 
-SOURCE = '''"""Layers to be traced."""
-
-import mergeparam
-
-METHODS = ("plain", "cells", "one_line", "looping", "generator", "coroutine", "async_generator")
-
-
-@DECORATE
-class Layer:
-    def __init__(self, flag=None):
-        self.flag = flag
-
-    def plain(self, x, *, flag=None):
-        """Take every branch."""
-        total = x + 1
-        for step in range(3):
-            if step == flag:
-                total += step
-            else:
-                total -= step
-        try:
-            total /= 0
-        except ZeroDivisionError:
-            total = [
-                total,
-                flag,
-            ]
-        return total
-
-    def cells(self, x, flag=None):
-        def inner(y):
-            return flag + y
-
-        return [inner(y) for y in (x, x)], (lambda: flag)()
-
-    def one_line(self, x, flag=None): return x if flag else -x
-
-    def looping(self, x, flag=None):
-        while x < flag:
-            x += 1
-        return x
-
-    def generator(self, x, *, flag=None):
-        sent = yield x
-        yield from (sent, flag)
-
-    async def coroutine(self, x, *, flag=None):
-        await pause()
-        return flag
-
-    async def async_generator(self, x, *, flag=None):
-        for item in (x, flag):
-            yield item
-            await pause()
-
-
-async def pause():
-    pass
-'''
-METHODS = (
-    *("plain", "cells", "one_line", "looping", "generator", "coroutine"),
-    "async_generator",
-)
 HAS_MONITORING = hasattr(sys, "monitoring")
 needs_monitoring = pytest.mark.skipif(not HAS_MONITORING, reason="sys.monitoring is of 3.12")
 
@@ -113,15 +53,13 @@ async def drain(items):
     return [item async for item in items]
 
 
-def run_plain(module, method):
+def called(module, method):
+    """Call with the flag; the undecorated class can be called in no other way."""
     return run(module.Layer(), method, flag=2)
 
 
-def run_called(module, method):
-    return run(module.Layer(), method, flag=2)
-
-
-def run_set_up(module, method):
+def set_up(module, method):
+    """Call an object that has the flag."""
     return run(module.Layer(2), method)
 
 
@@ -201,9 +139,13 @@ def listen_to(tool, flags, codes):
 
 
 def codes_of(module):
-    """Return the code of the methods, of what is nested in it, and of their wrappers."""
-    found = [vars(module.Layer)[method].__code__ for method in METHODS]
-    found += [inspect.unwrap(vars(module.Layer)[method]).__code__ for method in METHODS]
+    """Return the code of every function of the module, and what is nested in it."""
+    found = [
+        function.__code__
+        for function in gc.get_objects()
+        if type(function) is types.FunctionType
+        and function.__code__.co_filename == module.__file__
+    ]
     for code in found:
         found += [const for const in code.co_consts if inspect.iscode(const)]
     return set(found)
@@ -246,79 +188,71 @@ def monitored_in_body(events):
     ]
 
 
-def without_wrapper(events):
-    return [event for event in events if event[0].co_name != "wrapper"]
+def of_bodies(events, module, method):
+    """Return what is told of anything but the code that merges and then calls the body."""
+    if module.__name__ != "layers_wrap":
+        return events
+    merging = inspect.unwrap(vars(module.Layer)[method]).__code__
+    return [event for event in events if event[0] is not merging]
 
 
-hows = pytest.mark.parametrize("how", [run_called, run_set_up])
+hows = pytest.mark.parametrize("how", [called, set_up])
 methods = pytest.mark.parametrize("method", METHODS)
 
 
 @hows
 @methods
-def test_settrace_tells_of_the_same_lines(load, how, method):
-    """One line more than in the plain class: the `def` line, where the merge is."""
-    plain = trace(load(SOURCE, "plain"), method, run_plain)
-    merged = trace(load(SOURCE, "inline"), method, how)
+def test_settrace(layers, how, method):
+    """Spliced, tracers are told of the `def` line besides; a wrapper is one more function."""
+    plain, inline, wrap = (
+        trace(layers["plain"], method, called),
+        trace(layers["inline"], method, how),
+        trace(layers["wrap"], method, how),
+    )
+    bodies = of_bodies(wrap, layers["wrap"], method)
+    added = [event for event in wrap if event not in bodies]
 
-    assert with_merge(plain, method, "line") == named(merged)
-
-
-@hows
-@methods
-def test_settrace_tells_of_a_wrapper_as_of_one_more_function(load, how, method):
-    """The body's own events stay the same; the wrapper's are all on the `def` line."""
-    plain = trace(load(SOURCE, "plain"), method, run_plain)
-    merged = trace(load(SOURCE, "wrap"), method, how)
-    added = [event for event in named(merged) if event[0] == "wrapper"]
-
-    assert named(plain) == named(without_wrapper(merged))
-    assert {first_line(plain, method)} == {line for _, _, line in added}
+    assert with_merge(plain, method, "line") == named(inline)
+    assert named(plain) == named(bodies)
+    assert {first_line(plain, method)} == {line for _, _, line, _ in added}
 
 
 @hows
 @methods
-def test_opcodes_of_the_body_are_traced_in_the_same_order(load, inject, how, method):
+def test_opcodes_of_the_body(layers, inject, how, method):
     """Behind the merge, the same instructions run on the same lines."""
-    plain = trace(load(SOURCE, "plain"), method, run_plain, opcodes=True)
-    merged = trace(load(SOURCE, inject), method, how, opcodes=True)
+    plain = trace(layers["plain"], method, called, opcodes=True)
+    merged = trace(layers[inject], method, how, opcodes=True)
 
-    assert in_body(plain) == in_body(without_wrapper(merged))
+    assert in_body(plain) == in_body(of_bodies(merged, layers[inject], method))
 
 
 @hows
 @methods
-def test_setprofile_tells_of_the_same_calls(load, inject, how, method):
+def test_setprofile(layers, inject, how, method):
     """Calls and returns are those of the plain class, besides the wrapper's."""
-    plain = profile(load(SOURCE, "plain"), method, run_plain)
-    merged = profile(load(SOURCE, inject), method, how)
+    plain = profile(layers["plain"], method, called)
+    merged = profile(layers[inject], method, how)
 
-    assert named(plain) == named(without_wrapper(merged))
+    assert named(plain) == named(of_bodies(merged, layers[inject], method))
     assert (inject == "wrap") == (len(plain) < len(merged))
 
 
 @needs_monitoring
 @pytest.mark.parametrize("local", [False, True], ids=["global", "local"])
 @hows
-@methods
-def test_monitoring_tells_of_the_same_events(load, local, how, method):
-    """One line more than in the plain class: the `def` line, where the merge is."""
-    plain = monitor(load(SOURCE, "plain"), method, run_plain, local=local)
-    merged = monitor(load(SOURCE, "inline"), method, how, local=local)
+def test_monitoring(layers, inject, local, how):
+    """The same lines and calls as in the plain class, and the same instructions behind."""
+    for method in METHODS:
+        plain = monitor(layers["plain"], method, called, local=local, instructions=True)
+        lines = [event for event in plain if event[1] != "INSTRUCTION"]
+        merged = monitor(layers[inject], method, how, local=local, instructions=True)
+        bodies = of_bodies(merged, layers[inject], method)
+        told = [event for event in bodies if event[1] != "INSTRUCTION"]
+        expected = with_merge(lines, method, "LINE") if inject == "inline" else named(lines)
 
-    assert with_merge(plain, method, "LINE") == named(merged)
-
-
-@needs_monitoring
-@pytest.mark.parametrize("local", [False, True], ids=["global", "local"])
-@hows
-@methods
-def test_monitoring_tells_of_the_same_instructions(load, inject, local, how, method):
-    """Behind the merge, the same instructions run on the same lines."""
-    plain = monitor(load(SOURCE, "plain"), method, run_plain, local=local, instructions=True)
-    merged = monitor(load(SOURCE, inject), method, how, local=local, instructions=True)
-
-    assert monitored_in_body(plain) == monitored_in_body(without_wrapper(merged))
+        assert expected == named(told)
+        assert monitored_in_body(plain) == monitored_in_body(bodies)
 
 
 def profiled(module):
@@ -327,7 +261,7 @@ def profiled(module):
     profiler.enable()
     try:
         for method in METHODS:
-            run_called(module, method)
+            called(module, method)
     finally:
         profiler.disable()
     return {
@@ -337,16 +271,15 @@ def profiled(module):
     }
 
 
-def test_cprofile_counts_the_same_calls(load, inject):
-    """Every function of the plain class is counted as often at the same place."""
-    plain, merged = profiled(load(SOURCE, "plain")), profiled(load(SOURCE, inject))
-    added = {name for place, name in merged.keys() - plain.keys()}
+def test_cprofile(layers, inject):
+    """Every function of the plain class is counted at the same place, spliced as often."""
+    plain, merged = profiled(layers["plain"]), profiled(layers[inject])
 
-    assert plain == {place: merged[place] for place in plain}
-    assert ({"wrapper"} if inject == "wrap" else set()) == added
+    assert plain.keys() == merged.keys()
+    assert inject == "wrap" or plain == merged
 
 
-def debug(module, commands, how=run_called):
+def debug(module, commands, how):
     """Return what the debugger prints, with the module's path left out."""
     bdb.Breakpoint.clearBreakpoints()
     output = io.StringIO()
@@ -355,7 +288,13 @@ def debug(module, commands, how=run_called):
     debugger.use_rawinput = False
     debugger.prompt = ""
     debugger.runcall(how, module, "plain")
-    return output.getvalue().replace(module.__file__, "layers.py").splitlines()
+    text = output.getvalue().replace(module.__file__, "layers.py")
+    return text.replace(module.__name__, "layers").splitlines()
+
+
+def from_breakpoint(printed):
+    """Leave out where the debugger started: in this file."""
+    return printed[printed.index(next(line for line in printed if "Breakpoint" in line)) :]
 
 
 def at_line(module, text):
@@ -364,87 +303,67 @@ def at_line(module, text):
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
-def from_breakpoint(printed):
-    """Leave out where the debugger started: in this file."""
-    return printed[printed.index(next(line for line in printed if "Breakpoint" in line)) :]
+IN_BODY = (
+    *("break {file}:{total}", "continue", "p x, flag", "p sorted(locals())", "whatis flag"),
+    *("n", "n", "p total", "s", "l .", "until {until}", "p total, flag", "return", "p total"),
+    *("clear 1", "continue"),
+)
+ON_CONDITION = (
+    *("tbreak {file}:{step}, flag == 2 and step == 2", "continue", "p step", "!flag = 100"),
+    *("n", "unt", "p total", "continue"),
+)
 
 
-def debug_both(load, variant, how, commands):
-    """Return what the debugger prints of the plain class, and of the merged one."""
-    plain, merged = load(SOURCE, "plain"), load(SOURCE, variant)
-    return (
-        from_breakpoint(debug(module, commands(module), run))
-        for module, run in ((plain, run_plain), (merged, how))
+@pytest.mark.parametrize(("commands", "prints"), [(IN_BODY, "1, 2"), (ON_CONDITION, "2")])
+@hows
+def test_debugger_in_the_body(layers, inject, how, commands, prints):
+    """A breakpoint in the body is hit, and stepping from there prints the same lines."""
+    total, step = (at_line(layers["plain"], text) for text in ("total = x + 1", "total += step"))
+    places = {"total": total, "step": step, "until": total + 12}
+    expected, actual = (
+        from_breakpoint(
+            debug(module, [text.format(file=module.__file__, **places) for text in commands], run)
+        )
+        for module, run in ((layers["plain"], called), (layers[inject], how))
     )
 
-
-def stop_in_body(module):
-    line = at_line(module, "total = x + 1")
-    return [
-        f"break {module.__file__}:{line}",
-        *(
-            "continue",
-            "p x, flag",
-            "p sorted(locals())",
-            "whatis flag",
-            "n",
-            "n",
-            "p total",
-            "s",
-            "l .",
-        ),
-        *(f"until {line + 12}", "p total, flag", "return", "p total", "clear 1", "continue"),
-    ]
-
-
-def stop_on_condition(module):
-    line = at_line(module, "total += step")
-    return [
-        f"tbreak {module.__file__}:{line}, flag == 2 and step == 2",
-        *("continue", "p step", "!flag = 100", "n", "unt", "p total", "continue"),
-    ]
-
-
-@pytest.mark.parametrize("commands", [stop_in_body, stop_on_condition])
-@hows
-def test_debugger_prints_the_same_in_the_body(load, inject, how, commands):
-    """A breakpoint in the body is hit, and stepping from there prints the same lines."""
-    expected, actual = debug_both(load, inject, how, commands)
-
     assert expected == actual
-    assert any(line.startswith("[0, 2]") or "flag = 2" in line or line == "2" for line in actual)
+    assert any(prints in line for line in actual)
 
 
-def stops(printed, name):
-    """Return the places in a function where the debugger stopped, each run of one place once."""
-    places = [line for line in printed if line.startswith("> layers.py") and name in line]
+def stops(printed):
+    """Return the places in the method where the debugger stopped, each run of one once."""
+    places = [line for line in printed if line.startswith("> layers.py") and "plain()" in line]
     return [place for place, _ in itertools.groupby(places)]
 
 
 @hows
-def test_debugger_steps_into_the_body_by_the_def_line(load, inject, how):
-    """Stepping in from outside shows the `def` line, then the body, and never our own files."""
-    plain, merged = load(SOURCE, "plain"), load(SOURCE, inject)
-    steps = ["step"] * 40
-    expected, actual = debug(plain, steps, run_plain), debug(merged, steps, how)
+def test_debugger_steps_into_the_body_by_the_def_line(layers, inject, how):
+    """Stepping in from outside shows the `def` line, then the body.
 
-    assert stops(expected, "plain()")[:9] == stops(actual, "plain()")[:9]
+    Only a wrapper leads through one of our own functions on its way to the body.
+    """
+    steps = ["step"] * 40
+    expected = debug(layers["plain"], steps, called)
+    actual = debug(layers[inject], steps, how)
     ours = str(Path(mergeparam.__file__).parent)
-    assert not any(ours in line for line in actual if line.startswith("> "))
+
+    assert stops(expected)[:9] == stops(actual)[:9]
+    is_ours = [ours in line for line in actual if line.startswith("> ")]
+    assert any(is_ours) == (inject == "wrap")
 
 
 @hows
-def test_breakpoint_on_a_method_stops_where_the_merge_is(load, how):
+def test_breakpoint_on_a_method_stops_where_the_merge_is(layers, how):
     """As for a merge by hand, the first stop is before it, and the next one behind it."""
-    module = load(SOURCE, "inline")
-    commands = [
-        f"from {module.__name__} import Layer",
-        *("break Layer.plain", "continue", "next", "p flag", "continue"),
-    ]
+    module = layers["inline"]
+    commands = (
+        *(f"from {module.__name__} import Layer", "break Layer.plain", "continue", "next"),
+        *("p flag", "continue"),
+    )
     printed = from_breakpoint(debug(module, commands, how))
-    line = at_line(module, "def plain")
+    line, body = (at_line(module, text) for text in ("def plain", "total = x + 1"))
 
     assert f"> layers.py({line})plain()" == printed[1]
-    assert f"> layers.py({line + 2})plain()" == printed[3]
-    expected = "2"
-    assert expected == printed[5]
+    assert f"> layers.py({body})plain()" == printed[3]
+    assert "2" == printed[5]

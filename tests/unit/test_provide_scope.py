@@ -4,8 +4,6 @@ import contextvars
 import gc
 
 import pytest
-
-from mergeparam import _frameworks, provide
 from mergeparam._provide import (
     _CURRENT,
     NOTHING_PROVIDED,
@@ -14,6 +12,8 @@ from mergeparam._provide import (
     is_provided,
     provided,
 )
+
+from mergeparam import _frameworks, provide
 
 UNSET = object()
 

@@ -7,7 +7,7 @@ import pytest
 
 import mergeparam
 
-LATER = ("_introspect", "_partial", "_traverse")
+LATER = ("_introspect", "_partial", "_find_unset")
 
 
 def test_every_public_name_is_there():

@@ -1,4 +1,6 @@
-"""The function `merge_param`, and the slow path by itself."""
+"""The function `merge_param`, and the private methods that a merge calls."""
+
+import types
 
 import attrs
 import numpy as np
@@ -15,98 +17,207 @@ from mergeparam import (
     mergeable,
     provide,
 )
+from mergeparam._call import resolve
+from mergeparam._call.resolve import make_conflict, make_missing
+from mergeparam._spec import MergedClass, MergedMethod
 
 
 @pytest.mark.parametrize("value", [0, False, "", np.zeros(2)])
 @pytest.mark.parametrize("unset", [None, UNSET])
 def test_merge_param(value, unset):
-    """The value that is set comes out, as the very object."""
+    """The value that is set comes out, as the very object; `None` is one beside another unset."""
     assert value is merge_param("flag", value, unset, unset=unset)
     assert value is merge_param("flag", unset, value, unset=unset)
+    assert None is merge_param("flag", None, UNSET, unset=UNSET)
     with pytest.raises(MissingParamError, match="'flag' is set in neither place"):
         merge_param("flag", unset, unset, unset=unset)
     with pytest.raises(ConflictingParamError, match="'flag' is set in both places"):
         merge_param("flag", value, value, unset=unset)
 
 
-def test_none_as_a_value():
-    """`None` is a value where `unset` is another object."""
-    assert None is merge_param("mask", None, UNSET, unset=UNSET)
+def declared(param, identity=7):
+    """Return a class that carries a declaration of `param`, and the declaration."""
+    method = MergedMethod("call", "Layer", (param,), "inline", 0, identity, "", None)
+    cls = type("Layer", (), {param.attribute: param.unset, "size": 3})
+    cls.__mergeable__ = MergedClass("Layer", (method,))
+    return cls, method
 
 
-def test_slow_paths_settle_all():
-    """The methods that the merge calls give the right answer for every pair."""
-
-    @mergeable(Param("flag", on_conflict="use_attribute"))
-    class Layer:
-        flag = None
-
-        def __call__(self, *, flag=MERGED): ...
-
-    (method,) = Layer.__mergeable__.methods
-    neither, both = Layer()._mergeparam_neither, Layer()._mergeparam_both
-
-    assert 1 == both(1, method.key.text, None, "flag")
-    assert 2 == both(1, method.key.text, 2, "flag")
-    with pytest.raises(MissingParamError):
-        neither(None, method.key.text, "flag")
-    with provide(flag=3):
-        assert 3 == neither(None, method.key.text, "flag")
+FACTORY = attrs.Factory(lambda self: self.size or None, takes_self=True)
 
 
-def test_method_of_a_stranger():
-    """A merged method in a class that has no part in its own says what to do."""
+@pytest.mark.parametrize(
+    ("options", "provided", "expected"),
+    [
+        ({}, {}, MissingParamError),
+        ({}, {"flag": 1}, 1),
+        ({}, {"other": 1}, MissingParamError),
+        ({"default": 2}, {}, 2),
+        ({"default": 2}, {"flag": 1}, 1),
+        # The `unset` object may be provided: then a default would hide a mistake.
+        ({"default": 2}, {"flag": None}, MissingParamError),
+        ({"default": attrs.Factory(list)}, {}, []),
+        ({"default": FACTORY}, {}, 3),
+        ({"default": attrs.Factory(lambda: None)}, {}, MissingParamError),
+        ({"unset": UNSET}, {"flag": None}, None),
+        ({"unset": UNSET, "default": None}, {}, None),
+    ],
+)
+def test_neither(options, provided, expected):
+    """What is provided comes first, then the default, then the error."""
+    param = Param("flag", **options)
+    cls, method = declared(param)
+    missing = make_missing(method, param, "ask")
+    with provide(**provided):
+        if expected is MissingParamError:
+            with pytest.raises(
+                MissingParamError, match=r"Layer\.call\(\): 'flag' is set in neither"
+            ):
+                missing(cls(), 7)
+        else:
+            assert expected == missing(cls(), 7)
 
-    @mergeable
-    class Owner:
-        flag = None
 
-        def __call__(self, *, flag=MERGED): ...
-
-    @mergeable(method="other")
-    class Stranger:
-        flag = None
-        __call__ = Owner.__call__
-
-        def other(self, flag=MERGED): ...
-
-    with pytest.raises(MergeDefinitionError, match="Inherit from it, or share the function"):
-        Stranger()()
+def strange(compare):
+    """Return a value with a comparison and a shape of its own."""
+    return type("Strange", (), {"shape": np.zeros(3), "__eq__": compare, "__hash__": None})()
 
 
-def test_shape_that_cannot_be_compared():
-    """A shape may be anything, too."""
-
-    @mergeable(Param("flag", on_conflict="raise_if_different"))
-    class Layer:
-        flag = type("Strange", (), {"shape": np.zeros(3)})()
-
-        def __call__(self, *, flag=MERGED): ...
-
-    with pytest.raises(ConflictingParamError):
-        Layer()(flag=type("Other", (), {"shape": np.ones(3)})())
+SAME = strange(lambda self, other: 1 / 0)
+TRACER = strange(lambda self, other: types.SimpleNamespace(all=lambda: 1 / 0))
 
 
-def test_namesakes_from_other_processes():
-    """Two specifications of one name in one class cannot be told apart, and are not guessed."""
+@pytest.mark.parametrize(
+    ("call", "attribute", "is_equal"),
+    [
+        (1, 1.0, True),
+        (1, 2, False),
+        (np.ones(2), np.ones(2), True),
+        (np.ones(2), np.zeros(2), False),
+        (np.ones(2), np.ones(3), False),
+        (np.ones(2), 1, False),
+        (float("nan"), float("nan"), False),
+        (SAME, strange(lambda self, other: True), False),
+        (SAME, 1, False),
+        (TRACER, TRACER, False),
+    ],
+)
+def test_both(call, attribute, is_equal):
+    """Equal values pass where the policy asks for it, and what cannot be compared is different."""
+    for policy in ("raise", "raise_if_different"):
+        param = Param("flag", on_conflict=policy)
+        cls, method = declared(param)
+        conflict = make_conflict(method, param, "ask")
+        if is_equal and policy == "raise_if_different":
+            assert call is conflict(cls(), 7, call, attribute)
+        else:
+            with pytest.raises(ConflictingParamError, match=r"Layer\.call\(\): 'flag'") as caught:
+                conflict(cls(), 7, call, attribute)
+            assert call is caught.value.call_value
+            assert attribute is caught.value.attribute_value
 
-    @mergeable
-    class One:
-        flag = None
 
-        def __call__(self, *, flag=MERGED): ...
+def test_the_very_same_object():
+    """It is a conflict, unless a subclass has merged it and hands it on."""
+    param = Param("flag")
+    cls, method = declared(param)
+    for strangers in (cls, type("Stranger", (), {})):
+        with pytest.raises(ConflictingParamError):
+            make_conflict(method, param, "ask")(strangers(), 7, SAME, SAME)
 
-    @mergeable
-    class Other:
-        flag = None
+    assert SAME is make_conflict(method, param, "ask", forwarded=True)(cls(), 7, SAME, SAME)
+    sub = type("Sub", (cls,), {})
+    sub.__mergeable__ = MergedClass("Sub", (attrs.evolve(method, identity=8, owner="Sub"),))
+    assert SAME is make_conflict(method, param, "ask")(sub(), 7, SAME, SAME)
+    with pytest.raises(ConflictingParamError, match=r"Sub\.call\(\) \(merged by Layer\)"):
+        make_conflict(method, param, "ask", forwarded=True)(sub(), 7, SAME, 1)
 
-        def __call__(self, *, flag=MERGED): ...
 
-    (one,), (other,) = One.__mergeable__.methods, Other.__mergeable__.methods
-    methods = (attrs.evolve(other, key=one.key),)
-    Other.__mergeable__ = attrs.evolve(Other.__mergeable__, methods=methods)
+def make(source, **names):
+    """Return the last class in a source text, whose methods return their parameters."""
+    namespace = {"MERGED": MERGED, "Param": Param, "mergeable": mergeable, **names}
+    exec(source, namespace)
+    return namespace["C"]
 
-    class Both(One, Other): ...
 
-    with pytest.raises(MergeDefinitionError, match="two merged classes of one name"):
-        Both()()
+@pytest.mark.parametrize("policy", ["raise", "raise_if_different"])
+def test_override_that_hands_on_merged(policy, inject):
+    """The class that has left its own parameter unmerged is named."""
+    override = make(f"""
+@mergeable(Param("flag", on_conflict={policy!r}))
+class Base:
+    flag = 1
+    def __call__(self, *, flag=MERGED): return flag
+class C(Base):
+    def __call__(self, *, flag=MERGED): return super().__call__(flag=flag)
+""")
+
+    with pytest.raises(MergeDefinitionError, match=r"^C\.__call__\(\) hands on MERGED for 'flag'"):
+        override()()
+
+
+LAYER = """
+class C:
+    one = two = three = None
+    wrapped = type("Inner", (), {"four": None})
+    def __call__(self, one=MERGED, *, two=MERGED, three=MERGED, four=MERGED):
+        return one, two, three, four
+"""
+PARAMS = "one", Param("two"), Param("three", default=3), Param("four", attribute="wrapped.four")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "call", "provided", "missing"),
+    [
+        ({}, {}, {}, ("one", "two", "four")),
+        ({}, {"one": 1}, {}, ("two", "four")),
+        ({}, {"two": 1}, {}, ("one", "four")),
+        ({"two": 1}, {}, {}, ("one", "four")),
+        ({}, {}, {"one": 1, "two": 2}, ("four",)),
+        ({}, {}, {"four": 1}, ("one", "two")),
+        ({"one": 1}, {"four": 1}, {}, ("two",)),
+    ],
+)
+@pytest.mark.parametrize("stacked", [False, True])
+def test_all_missing_parameters_are_named(attributes, call, provided, missing, stacked, inject):
+    """One error names them all; in the order of the signature where one decorator has them."""
+    cls = make(LAYER)
+    for params in (PARAMS[2:], PARAMS[:2]) if stacked else [PARAMS]:
+        mergeable(*params)(cls)
+    vars(layer := cls()).update(attributes)
+    with provide(**provided), pytest.raises(MissingParamError) as caught:
+        layer(**call)
+
+    assert missing == caught.value.params
+    others = ", ".join(map(repr, missing[1:]))
+    also = f" Also missing in this call: {others}." if others else ""
+    assert str(caught.value).endswith(f":`.{also}")
+
+
+def test_one_missing_parameter_is_named_while_tracing(monkeypatch):
+    """Dynamo traces no frames, so that the others cannot be looked for."""
+    monkeypatch.setattr(resolve, "is_tracing", lambda: True)
+    with pytest.raises(MissingParamError) as caught:
+        mergeable(*PARAMS)(make(LAYER))()()
+
+    assert ("one",) == caught.value.params
+
+
+@pytest.mark.parametrize("error", [AttributeError, RuntimeError])
+def test_other_attribute_that_cannot_be_read(error, inject):
+    """The first parameter that is missing is the error, whatever an attribute behind it does."""
+    layer = make(
+        """
+@mergeable
+class C:
+    flag = None
+    @property
+    def mode(self): raise error
+    def __call__(self, *, flag=MERGED, mode=MERGED): ...
+""",
+        error=error,
+    )
+
+    with pytest.raises(MissingParamError) as caught:
+        layer()()
+    assert ("flag",) == caught.value.params

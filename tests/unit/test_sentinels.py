@@ -33,10 +33,20 @@ def test_repr():
 
 
 def test_truth():
-    """`UNSET` is an ordinary object; `MERGED` in a body is a mistake."""
+    """`UNSET` is an ordinary object; `MERGED` in a body names the method that was never merged."""
+
+    class Undecorated:
+        def __call__(self, *, flag=MERGED):
+            return self.body(flag)
+
+        def body(self, flag):
+            return 1 if flag else 2
+
     assert UNSET
-    with pytest.raises(MergeDefinitionError, match="never merged.*@mergeable on top"):
-        bool(MERGED)
+    with pytest.raises(
+        MergeDefinitionError, match=r"Undecorated\.__call__\(\), so .*@mergeable on top"
+    ):
+        Undecorated()()
 
 
 def test_type_of_unset():

@@ -1,72 +1,110 @@
-"""Annotations that are evaluated late (PEP 649) stay so."""
+"""Parameters and defaults: read, and changed as a function's author would have written them."""
 
-import importlib
 import inspect
-import sys
+import pickle
 
 import pytest
 
-from mergeparam import MERGED, mergeable
-from mergeparam._signature import optional_annotation
-
-LATE = pytest.mark.skipif(sys.version_info < (3, 14), reason="PEP 649 came with 3.14")
-
-
-@pytest.fixture(params=["inline", "wrap"])
-def layer(request):
-    """Return a class whose annotations name something that is not defined yet."""
-    source = """
-class Layer:
-    flag = 1
-    def __call__(self, x: Later, *, flag: Later = MERGED, other: int = 3) -> Later: ...
-"""
-    namespace = {"MERGED": MERGED}
-    exec(source, namespace)
-    mergeable("flag", inject=request.param)(namespace["Layer"])
-    return namespace
+from mergeparam._declare.signature import (
+    change_defaults,
+    original_signature,
+    read_defaults,
+    read_original,
+    read_parameters,
+    without_parameters,
+)
 
 
-@LATE
-def test_nothing_is_evaluated_at_decoration(layer):
-    """The name is asked for when the annotations are, and not before."""
-    call = layer["Layer"].__call__
-    with pytest.raises(NameError, match="Later"):
-        call.__annotations__
-    layer["Later"] = bool
-
-    expected = {"x": bool, "flag": bool | None, "other": int, "return": bool}
-    assert expected == call.__annotations__
+def function_of(signature):
+    """Return a function with a signature that is given as text."""
+    namespace = {}
+    exec(f"def function({signature}): inner = 0", namespace)
+    return namespace["function"]
 
 
-@LATE
-def test_formats(layer):
-    """Every format of `annotationlib` shows the merged annotation."""
-    annotationlib = importlib.import_module("annotationlib")
-    call = layer["Layer"].__call__
-    formats = annotationlib.Format
-    text = annotationlib.get_annotations(call, format=formats.STRING)
-    forward = annotationlib.get_annotations(call, format=formats.FORWARDREF)
+@pytest.mark.parametrize(
+    ("signature", "positional", "named", "every"),
+    [
+        ("self", "self", "self", "self"),
+        ("self, /", "self", "self", "self"),
+        ("self, x, /, y", "self x y", "self x y", "self x y"),
+        ("self, x, /, y, *args, z, **kw", "self x y", "self x y z", "self x y z args kw"),
+        ("self, *, z", "self", "self z", "self z"),
+        ("*args, **kwargs", "", "", "args kwargs"),
+        ("*args, z", "", "z", "z args"),
+        ("self, **kw", "self", "self", "self kw"),
+        ("", "", "", ""),
+    ],
+)
+def test_parameters(signature, positional, named, every):
+    """They come out as they were written, by kind and in order; locals are none."""
+    parameters = read_parameters(function_of(signature).__code__)
 
-    assert ("Later", "Later | None", "int") == (text["x"], text["flag"], text["other"])
-    assert type(None) in forward["flag"].__args__
-    shown = inspect.signature(call, annotation_format=formats.STRING).parameters["flag"]
-    assert ("Later | None", None) == (shown.annotation, shown.default)
+    assert signature == parameters.as_signature()
+    found = parameters.positional, parameters.named, parameters.all
+    assert (positional, named, every) == tuple(map(" ".join, found))
 
 
-@LATE
-def test_fake_globals_are_refused(layer):
-    """The format in which `annotationlib` runs code itself is left to it."""
-    with pytest.raises(NotImplementedError):
-        layer["Layer"].__call__.__annotate__(2)
+@pytest.mark.parametrize(
+    ("signature", "values", "defaults", "kwdefaults"),
+    [
+        ("self, x, y=1", {}, (1,), None),
+        ("self, x, y=1", {"y": 2}, (2,), None),
+        ("self, x, y=1", {"x": 0}, (0, 1), None),
+        ("self, x, /, y, *, z", {"y": 0, "z": 3}, (0,), {"z": 3}),
+        ("self, *args, y=1, z=2", {"z": None}, None, {"y": 1, "z": None}),
+        ("self, *, y, z=2", {"y": None}, None, {"y": None, "z": 2}),
+        ("self, x", {"elsewhere": 1, "self": 0, "x": 1}, (0, 1), None),
+        ("self", {}, None, None),
+    ],
+)
+def test_defaults(signature, values, defaults, kwdefaults):
+    """New values take their places, and the function stays as it is."""
+    function = function_of(signature)
+    before = function.__defaults__, function.__kwdefaults__
+
+    assert (defaults, kwdefaults) == change_defaults(function, values)
+    assert before == (function.__defaults__, function.__kwdefaults__)
 
 
-def test_annotation_without_an_operator():
-    """An object that refuses `|` is joined by `typing`, and left alone where that refuses too."""
+def test_more_defaults_than_parameters():
+    """Python ignores the first ones, and so must the defaults that the merge leaves."""
+    function = function_of("self, x, *, y")
+    function.__defaults__ = (7, 8, 9, 10)
+    function.__kwdefaults__ = {"y": 1, "nothing": 2}
+    function.__defaults__, function.__kwdefaults__ = change_defaults(function, {"x": None})
 
-    class Meta(type):
-        def __or__(cls, other):
-            return NotImplemented
+    assert ((9, None), {"y": 1}) == (function.__defaults__, function.__kwdefaults__)
+    assert {"self": 9, "x": None, "y": 1} == read_defaults(function)
 
-    refusing = Meta("refusing", (), {"__ror__": None})
 
-    assert type(None) in optional_annotation(refusing, None).__args__
+def test_original_signature():
+    """It is that of before the merge, also where a pickle has made text of the annotations."""
+    function = function_of("self, x: int = 1, *, flag: bool")
+    original = read_original(function)
+    function.__kwdefaults__ = {"flag": None}
+    function.__annotations__ = {}
+    travelled = pickle.loads(pickle.dumps(original))
+
+    expected = "(self, x: int = 1, *, flag: bool)"
+    assert expected == str(original_signature(function, original))
+    assert expected == str(original_signature(function, travelled)).replace("'", "")
+
+
+@pytest.mark.parametrize(
+    ("signature", "gone", "required", "expected"),
+    [
+        ("self, x, y=1", {"y"}, set(), "(self, x)"),
+        ("self, x, y, z", {"x"}, set(), "(self, *, y, z)"),
+        ("self, x, y, *args", {"x"}, set(), "(self, *, y)"),
+        ("x, y=1, /, z=2", {"x"}, set(), "(*, z=2)"),
+        ("x, y=1, /, z=2", {"x"}, {"y"}, "(x, y, /, z=2)"),
+        ("self, x=1, *, y=2, **kw", {"x"}, {"y"}, "(self, *, y, **kw)"),
+        ("self, x=1, y=2", set(), {"y"}, "(self, x=1, *, y)"),
+    ],
+)
+def test_without_parameters(signature, gone, required, expected):
+    """Each parameter that is left is of a kind that callers can use."""
+    before = inspect.signature(function_of(signature))
+
+    assert expected == str(without_parameters(before, gone, required))

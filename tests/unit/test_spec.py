@@ -17,6 +17,8 @@ def test_normal_form():
 
     assert ("flag", "flag", None, "raise", attrs.NOTHING) == attrs.astuple(param)
     assert Param("flag") == Param("flag", attribute="flag") == Param("flag", attribute=None)
+    # As Python folds names: the first characters are ligatures.
+    assert Param("flag", attribute="fi.fl") == Param("\ufb02ag", attribute="\ufb01.\ufb02")
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,9 @@ def test_normal_form():
     [
         ({"name": "no name"}, r"Param\(name='no name'\) is no parameter's name"),
         ({"name": 3}, "no parameter's name"),
+        ({"name": "class"}, "no parameter's name"),
+        ({"name": "a.b"}, "no parameter's name"),
+        ({"name": "x", "attribute": "a.class"}, "no path"),
         ({"name": "x", "attribute": "a..b"}, "no path.*wrapped.x"),
         ({"name": "x", "attribute": ""}, "no path"),
         ({"name": "x", "attribute": 3}, "no path"),

@@ -5,7 +5,6 @@ import sys
 import types
 
 import pytest
-
 from mergeparam._provide import provided
 from mergeparam._steps import AsyncGeneratorSteps, CoroutineSteps, GeneratorSteps
 

@@ -6,6 +6,7 @@ the parameter, its default and its policy, and looks nothing up.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
@@ -168,6 +169,7 @@ def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noq
             return find_namesake(self, name, asked)(self, asked)
         return body if bind is None else bind(body, self, type(self))
 
+    bound_body.__wrapped__ = body  # type: ignore[attr-defined]  # for tools that look for it
     return bound_body
 
 
@@ -237,17 +239,17 @@ def _also_missing(
     # Stacked decorators have a declaration each, in the class of the first one.
     levels = list(merged_methods_of(type(self)))
     owners = [level.owner for level in levels if level.identity == method.identity]
-    return [
-        param.name
-        for level in levels
-        if level.owner in owners and level.name == method.name
-        for param in level.params
-        if param.name != first.name
-        and given.get(param.name, self) is param.unset
-        and operator.attrgetter(param.attribute)(self) is param.unset
-        and not is_provided(param.name)
-        and param.default is attrs.NOTHING
-    ]
+    missing = []
+    for level in levels:
+        for param in level.params if level.owner in owners and level.name == method.name else ():
+            # A property may raise anything; then the error speaks of the first parameter alone.
+            with contextlib.suppress(Exception):
+                values = given[param.name], operator.attrgetter(param.attribute)(self)
+                if param.name == first.name or any([value is not param.unset for value in values]):
+                    continue
+                if param.default is attrs.NOTHING and not is_provided(param.name):
+                    missing.append(param.name)
+    return missing
 
 
 def _call_state(

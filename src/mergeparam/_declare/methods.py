@@ -78,10 +78,11 @@ class Method(NamedTuple):
 def find_method(cls: type, name: str) -> Method:
     """Find the method `name` of a class, and the function that declares its parameters."""
     definer = find_definer(cls, name)
-    if definer is None and name.startswith("__"):
+    mangled = f"_{cls.__name__.lstrip('_')}{name}"
+    if definer is None and name.startswith("__") and not name.endswith("__"):
         # In the namespace a private name is mangled.
-        name = f"_{cls.__name__.lstrip('_')}{name}"
-        definer = find_definer(cls, name)
+        definer = find_definer(cls, mangled)
+        name = name if definer is None else mangled
     label = f"{cls.__qualname__}.{name}()"
     if definer is None:
         raise MergeDefinitionError(

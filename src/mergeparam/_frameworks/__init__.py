@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import ClassVar
 
 from mergeparam._frameworks.adapter import UNKNOWN_KEY as UNKNOWN_KEY
-from mergeparam._frameworks.adapter import Adapter as Adapter
+from mergeparam._frameworks.adapter import Adapter as Adapter  # noqa: TC001 - exported
 from mergeparam.errors import MergeWarning, shorten
 
 _MODULES = {
@@ -110,4 +110,4 @@ def is_tracing() -> bool:
 
 def checks_types(function: object) -> bool:
     """Whether a function is a wrapper that checks types, and so should see merged values."""
-    return any(adapter.checks_types(function) for adapter in adapters)
+    return any([adapter.checks_types(function) for adapter in adapters])

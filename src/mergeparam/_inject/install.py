@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -19,19 +20,22 @@ from mergeparam._declare.annotations import (
     optional_annotations,
     optional_signature,
 )
-from mergeparam._declare.methods import MERGED_NAMES, merged_methods_of, merged_names
+from mergeparam._declare.methods import (
+    MERGED_NAMES,
+    MISSING_METHOD,
+    merged_methods_of,
+    merged_names,
+)
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
+    CONFLICT_METHOD,
     MERGED_ATTRIBUTE,
     UNNAMED_METHOD,
-    PrivateNames,
+    UNSET_METHOD,
     body_method,
-    conflict_method,
     is_read_through_class,
-    missing_method,
-    unset_method,
 )
-from mergeparam._inject.wrapper import PROVIDE, RUN_IN_STEPS
+from mergeparam._inject.wrapper import EXIT_CLASSES, EXITS, PROVIDE, RUN_IN_STEPS
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
@@ -50,7 +54,6 @@ class Plan(NamedTuple):
 
     declaration: Declaration
     method: MergedMethod
-    names: PrivateNames
     code: CodeType
 
 
@@ -138,17 +141,17 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     cls: type, plan: Plan
 ) -> dict[str, object]:
     """Return the private methods of a declaration, under their names."""
-    method, suffix = plan.method, plan.names.suffix
+    method, suffix = plan.method, plan.method.names.suffix
     own = plan.declaration.method
     made: dict[str, Any] = {}
     for param in method.params:
-        name = missing_method(param.name) + suffix
+        name = MISSING_METHOD + param.name + suffix
         made[name] = make_missing(method, param, name)
         if param.on_conflict in ("raise", "raise_if_different"):
-            name = conflict_method(param.name) + suffix
+            name = CONFLICT_METHOD + param.name + suffix
             made[name] = make_conflict(method, param, name)
-        if is_read_through_class(param, plan.names):
-            name = unset_method(param.name) + suffix
+        if is_read_through_class(param, method.names):
+            name = UNSET_METHOD + param.name + suffix
             made[name] = make_unset(method, param, name)
     if method.injection == "wrap":
         name = body_method(method.name) + suffix
@@ -171,11 +174,13 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     for level in merged_methods_of(cls):
         if level.name == method.name:
             for param in level.params:
-                name = conflict_method(param.name) + level.suffix
+                name = CONFLICT_METHOD + param.name + level.names.suffix
                 again = any([param.name == other.name for other in method.params])
                 if again and param.on_conflict in ("raise", "raise_if_different"):
                     made[name] = make_conflict(level, param, name, forwarded=True)
                     setattr(made[name], IDENTITY_OF, level.identity)
+    if method.injection == "wrap":
+        made[EXITS] = EXIT_CLASSES
     if method.provides:
         made[PROVIDE], made[RUN_IN_STEPS] = provide, staticmethod(run_in_steps)
     return made
@@ -204,11 +209,10 @@ def _apply(cls: type, changes: Sequence[Change]) -> None:
             setattr(holder, name, value)
             done.append((holder, name, own))
     except BaseException as error:
-        for holder, name, own in reversed(done):
-            if own is _ABSENT:
-                delattr(holder, name)
-            else:
-                setattr(holder, name, own)
+        for holder, changed, own in reversed(done):
+            # A class may refuse this too; all else is taken back.
+            with contextlib.suppress(Exception):
+                delattr(holder, changed) if own is _ABSENT else setattr(holder, changed, own)
         if not isinstance(error, TypeError | AttributeError):
             raise
         raise MergeDefinitionError(

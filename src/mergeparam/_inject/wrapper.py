@@ -11,35 +11,39 @@ import inspect
 from typing import TYPE_CHECKING
 
 from mergeparam._inject.codegen import arguments_source, compile_like, fresh_name
-from mergeparam._inject.source import PrivateNames, body_method, merge_source
+from mergeparam._inject.source import body_method, merge_source
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
     from types import CodeType
 
     from mergeparam._declare.checks import Declaration
+    from mergeparam._spec import PrivateNames
 
 PROVIDE, RUN_IN_STEPS = "_mergeparam_provide", "_mergeparam_run_in_steps"
 """The private attributes of a class whose methods provide their values."""
 
 _ASYNC_GENERATOR = """\
-{steps} = {call}
+{steps}, {exits} = {call}, {receiver}.{exit_attribute}
 try:
     {value} = await {steps}.__anext__()
     while True:
         try:
             {sent} = yield {value}
-        except GeneratorExit:
+        except {exits}[0]:
             await {steps}.aclose()
             raise
-        except BaseException as {error}:
+        except {exits}[1] as {error}:
             {value} = await {steps}.athrow({error})
         else:
             {value} = await {steps}.asend({sent})
-except StopAsyncIteration:
+except {exits}[2]:
     return
 """
 """`yield from` for async generators, which Python does not have."""
+
+EXITS, EXIT_CLASSES = "_mergeparam_exits", (GeneratorExit, BaseException, StopAsyncIteration)
+"""A private attribute of the class, because names of builtins may mean anything in a module."""
 
 
 def wrap(
@@ -81,9 +85,13 @@ def wrap(
     flags = getattr(getattr(runs, "__code__", None), "co_flags", 0)
     # A generator function that `types.coroutine` has marked stays a generator function.
     if flags & inspect.CO_ASYNC_GENERATOR:
-        wishes = ("steps", "value", "sent", "error")
-        locals_ = {wish: fresh_name(wish, parameters.all) for wish in wishes}
-        keyword, tail = "async def", _ASYNC_GENERATOR.format(call=call, **locals_)
+        taken = parameters.all + method.function.__code__.co_freevars
+        wishes = ("steps", "exits", "value", "sent", "error")
+        names_ = {wish: fresh_name(wish, taken) for wish in wishes}
+        keyword, tail = (
+            "async def",
+            _ASYNC_GENERATOR.format(call=call, receiver=receiver, exit_attribute=EXITS, **names_),
+        )
     elif flags & (inspect.CO_COROUTINE | inspect.CO_GENERATOR):
         if provides:
             pairs = ", ".join([f"{name!r}: {name}" for name in declaration.names])

@@ -1,0 +1,111 @@
+"""The texts of the errors of a call."""
+
+import pytest
+
+from mergeparam import MergeError, MissingParamError, merge_param, mergeable
+from mergeparam._call import messages
+from mergeparam._call.messages import CallState, bound_again_error, conflict_error, missing_error
+
+HEAD = "Model.Dropout.__call__()"
+SET_IT = "Set it in one of them:"
+NEITHER = f"'flag' is set in neither place: self.flag is None and the call gave None. {SET_IT}"
+FLAG_OR = ", or flag=... in the call;"
+HOW = f" Dropout(..., flag=...){FLAG_OR}"
+PROVIDE = " or provide it to all calls inside `with provide(flag=...):`."
+LEAVE_OUT = f"{SET_IT} leave flag= out of the call, or leave it out of"
+BOTH = f"'flag' is set in both places: self.flag is 1 and the call gave [2]. {LEAVE_OUT}"
+
+PLAIN = CallState("flag", None, None, "flag", "Model.Dropout", "__call__", "Model.Dropout")
+SET = PLAIN._replace(attribute_value=1, call_value=[2])
+INHERITED = {"attribute": "inner._flag", "declared_by": "Base"}
+MERGED_BY = f"{HEAD} (merged by Base): "
+NEITHER_INNER, BOTH_INNER = (x.replace("self.", "self.inner._") for x in (NEITHER, BOTH))
+NEITHER_BY_HAND, BOTH_BY_HAND = (
+    text.replace("self.flag", "the constructor attribute") for text in (NEITHER, BOTH)
+)
+INNER = "the constructor (self.inner._flag)"
+PROVIDED = " the innermost `provide` of it gives None, which here means 'not set'."
+
+
+@pytest.mark.parametrize(
+    ("state", "others", "expected"),
+    [
+        (PLAIN, [], f"{HEAD}: {NEITHER}{HOW}{PROVIDE}"),
+        (
+            PLAIN,
+            ["a", "b"],
+            f"{HEAD}: {NEITHER}{HOW}{PROVIDE} Also missing in this call: 'a', 'b'.",
+        ),
+        (PLAIN._replace(**INHERITED), [], f"{MERGED_BY}{NEITHER_INNER} {INNER}{FLAG_OR}{PROVIDE}"),
+        (PLAIN._replace(is_provided=True), [], f"{HEAD}: {NEITHER}{HOW}{PROVIDED}"),
+        (CallState("flag", None, None), [], f"{NEITHER_BY_HAND} the constructor{FLAG_OR[:-1]}."),
+        (SET, None, f"{HEAD}: {BOTH} Dropout(..., flag=...)."),
+        (SET._replace(**INHERITED), None, f"{MERGED_BY}{BOTH_INNER} {INNER}."),
+        (CallState("flag", 1, [2]), None, f"{BOTH_BY_HAND} the constructor."),
+    ],
+)
+def test_text(state, others, expected):
+    """Class, method, parameter, both values and the fix; and all of it as fields."""
+    error = conflict_error(state) if others is None else missing_error(state, others)
+
+    assert expected == str(error)
+    assert ("flag", *(others or ())) == error.params
+    for name in ("owner", "method", "param", "attribute_value", "call_value"):
+        assert getattr(state, name) == getattr(error, name)
+
+
+def test_bound_again():
+    """A partial says what it has bound, and what was given again."""
+    error = bound_again_error("strict_partial(f)", "flag", 1, [2])
+
+    expected = "strict_partial(f) has bound 'flag' to 1, and flag=[2] was given again. Leave"
+    assert str(error).startswith(expected)
+    assert ("flag", 1, [2]) == (error.param, error.attribute_value, error.call_value)
+
+
+def test_merge_param_has_the_same_texts():
+    """The function knows neither class nor method."""
+    with pytest.raises(MissingParamError) as caught:
+        merge_param("flag", None, None)
+
+    assert str(missing_error(CallState("flag", None, None))) == str(caught.value)
+
+
+class Adapter:
+    """A framework that may have touched an argument."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def missing_hint(self, state):
+        return self.text and self.text + state.param
+
+    conflict_hint = missing_hint
+
+
+@pytest.mark.parametrize(
+    ("texts", "tracing", "expected"),
+    [
+        ([None], False, ""),
+        ([None, "Look at ", "Other "], False, " Look at flag"),
+        ([b"raises", "Other "], False, " Other flag"),
+        (["Look at "], True, ""),
+    ],
+)
+def test_hints_of_frameworks(texts, tracing, expected, monkeypatch):
+    """The first one that knows adds a sentence; one that fails does no harm."""
+    monkeypatch.setattr(messages, "adapters", [Adapter(text) for text in texts])
+    monkeypatch.setattr(messages, "is_tracing", lambda: tracing)
+
+    assert f"{HEAD}: {NEITHER}{HOW}{PROVIDE}{expected}" == str(missing_error(PLAIN))
+    assert f"{HEAD}: {BOTH} Dropout(..., flag=...).{expected}" == str(conflict_error(SET))
+
+
+def test_values_are_shortened(inject):
+    """Long values, and those whose `repr` raises, fit into the message."""
+    cls = type("Layer", (), {"flag": "x" * 1000, "__call__": lambda self, *, flag=None: flag})
+    rude = type("Rude", (), {"__repr__": lambda self: 1 / 0})()
+
+    with pytest.raises(MergeError, match=r"gave <Rude instance at \w+>\.") as caught:
+        mergeable("flag")(cls)()(flag=rude)
+    assert 400 > len(str(caught.value))

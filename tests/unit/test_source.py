@@ -1,0 +1,200 @@
+"""The merge as source text (golden), and the private names that it reads."""
+
+import types
+
+import pytest
+
+from mergeparam import MERGED, UNSET, Param, mergeable
+from mergeparam._declare.checks import declare
+from mergeparam._inject.source import merge_source, share_unset
+from mergeparam._spec import PrivateNames
+
+READ = """\
+if flag is None:
+    flag = self.flag
+    if flag is None:
+        flag = self._mergeparam_missing_flag(7)
+"""
+GOLDEN = {
+    "use_call": ({"on_conflict": "use_call"}, {}, READ),
+    "raise": (
+        {},
+        {},
+        f"""{READ}\
+elif self.flag is not None:
+    flag = self._mergeparam_conflict_flag(7, flag, self.flag)
+""",
+    ),
+    "raise_if_different": (
+        {"on_conflict": "raise_if_different"},
+        {},
+        f"""{READ}\
+else:
+    flag = (flag, self.flag)
+    if flag[1] is None or flag[1] is flag[0]:
+        flag = flag[0]
+    else:
+        flag = self._mergeparam_conflict_flag(7, *flag)
+""",
+    ),
+    "use_attribute": (
+        {"on_conflict": "use_attribute"},
+        {},
+        """\
+match self.flag:
+    case None:
+        if flag is None:
+            flag = self._mergeparam_missing_flag(7)
+    case flag:
+        pass
+""",
+    ),
+    "use_attribute of a name that is no pattern": (
+        {"name": "_", "on_conflict": "use_attribute"},
+        {},
+        f"""{READ.replace("flag", "_")}\
+else:
+    _ = (_, self._)
+    _ = _[_[1] is not None]
+""",
+    ),
+    "use_attribute with another unset, as a global": (
+        {"on_conflict": "use_attribute", "unset": UNSET},
+        {"names": PrivateNames("", {"flag": "_mergeparam_UNSET"})},
+        f"""{READ.replace("None", "_mergeparam_UNSET")}\
+else:
+    flag = (flag, self.flag)
+    flag = flag[flag[1] is not _mergeparam_UNSET]
+""",
+    ),
+    "unset through the class, and names that a base has taken": (
+        {"unset": UNSET, "on_conflict": "use_call"},
+        {"names": PrivateNames("_2", {})},
+        READ.replace("missing_flag", "missing_flag_2").replace(
+            "None", "self._mergeparam_unset_flag_2(7)"
+        ),
+    ),
+    "dotted, a literal unset, another receiver": (
+        {"attribute": "inner.f", "unset": ..., "on_conflict": "use_call"},
+        {"receiver": "args[0]"},
+        READ.replace("self", "args[0]").replace(".flag", ".inner.f").replace("None", "..."),
+    ),
+    "handed on by a wrapper, beside one that nobody has named": (
+        {"on_conflict": "use_call"},
+        {"may_receive_merged": frozenset({"flag"}), "unnamed": ("other",)},
+        f"""\
+if other is self._mergeparam_merged:
+    self._mergeparam_unnamed('other')
+if flag is self._mergeparam_merged:
+    flag = None
+{READ}""",
+    ),
+}
+
+
+@pytest.mark.parametrize(("param", "options", "expected"), GOLDEN.values(), ids=GOLDEN)
+def test_merge_source(param, options, expected):
+    """The merge is what a careful author would write, one parameter after the other."""
+    params = Param(**{"name": "flag", **param}), Param("more", on_conflict="use_call")
+    options = {"receiver": "self", "names": PrivateNames("", {}), "identity": 7, **options}
+
+    assert expected == merge_source(params=params[:1], **options)
+    both = merge_source(params=params, **options)
+    assert both.startswith(expected)
+    assert 4 == len(both[len(expected) :].splitlines())
+
+
+OWN, OTHER = object(), object()
+LAYER = """
+class Layer:
+    flag = mode = 5
+    def __call__(self, *, flag=MERGED): return flag
+    def other(self, *, mode=MERGED): return mode
+"""
+
+
+def make(module):
+    """Return a class anew, as if it stood in a module."""
+    vars(module)["MERGED"] = MERGED
+    exec(LAYER, vars(module))
+    return vars(module)["Layer"]
+
+
+def private_globals(module):
+    """Return what the decorator has put into a module."""
+    return {name: held for name, held in vars(module).items() if name.startswith("_mergeparam")}
+
+
+UNSET_NAME, FLAG_NAME = "_mergeparam_UNSET", "_mergeparam_unset_Layer_flag"
+
+
+@pytest.mark.parametrize(
+    ("unset", "already", "expected"),
+    [
+        *[(literal, {}, {}) for literal in (None, False, ...)],
+        (UNSET, {}, {"flag": UNSET_NAME}),
+        (UNSET, {UNSET_NAME: UNSET}, {"flag": UNSET_NAME}),
+        (UNSET, {UNSET_NAME: OTHER}, {}),
+        (0, {}, {"flag": FLAG_NAME}),
+        (OWN, {}, {"flag": FLAG_NAME}),
+        (OWN, {FLAG_NAME: OWN}, {"flag": FLAG_NAME}),
+        (OWN, {FLAG_NAME: OTHER}, {}),
+    ],
+)
+@pytest.mark.parametrize("name", ["Layer", "Layer[int]"])
+def test_share_unset(unset, already, expected, name):
+    """An object that is no literal becomes a global, unless the name is another object's."""
+    module = types.ModuleType("user")
+    vars(module).update(already)
+    cls = make(module)
+    cls.__name__ = name
+    (declaration,) = declare(cls, (Param("flag", unset=unset),), "__call__")
+    if "[" in name and unset is not UNSET:
+        expected = {}  # a name that nobody could write
+
+    assert expected == share_unset(declaration)
+    assert already | dict.fromkeys(expected.values(), unset) == private_globals(module)
+
+
+def test_taken_name_is_read_through_the_class(inject):
+    """Classes that come anew with other objects merge right, and the module does not grow."""
+    module = types.ModuleType("user")
+    layers = []
+    for unset in (OWN, OTHER, object()):
+        layers.append(mergeable(Param("flag", unset=unset, default=3))(make(module)))
+        assert {FLAG_NAME: OWN} == private_globals(module)
+        assert (unset is not OWN) == ("_mergeparam_unset_flag" in vars(layers[-1]))
+    for cls in layers:
+        (method,) = cls.__mergeable__.methods
+        assert 5 == cls()()
+        cls.flag = method.params[0].unset
+        assert (3, 1, None) == (cls()(), cls()(flag=1), cls()(flag=None))
+
+
+def test_foreign_globals_are_left_alone(inject):
+    """A function from another module gets its objects through the class."""
+    module = types.ModuleType("user")
+    cls = type("Sub", (make(module),), {"__module__": "other"})
+
+    assert 5 == mergeable(Param("flag", unset=UNSET))(cls)()()
+    assert {} == private_globals(module)
+
+
+def test_suffixes_of_taken_names(inject):
+    """A subclass, and a second method of one class, get private names of their own."""
+    base = make(types.ModuleType("base"))
+    base.other = lambda self, *, flag=None: ("other", flag)
+    mergeable(Param("flag", default=1))(base)
+    cls = type("Sub", (base,), {})
+    params = Param("flag", default=2), Param("flag_2", default=3)
+    cls.__call__ = lambda self, *, flag=None, flag_2=None: (flag, flag_2)
+    mergeable(*params, method=("__call__", "other"))(cls)
+    cls.flag = cls.flag_2 = None
+
+    suffixes = {method.name: method.names.suffix for method in cls.__mergeable__.methods}
+    missing = {name for name in vars(cls) if name.startswith("_mergeparam_missing_")}
+    assert {"__call__": "_2", "other": "_3"} == suffixes
+    assert {f"_mergeparam_missing_flag{end}" for end in ("_2", "_3", "_2_2")} == missing
+    # The base's own question about a conflict is answered by the class that merges again.
+    assert "_mergeparam_conflict_flag" in vars(cls)
+    assert ((2, 3), ("other", 2), 1) == (cls()(), cls().other(), base.__call__(cls()))
