@@ -6,14 +6,16 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from mergeparam._call.resolve import as_reloaded, identity_of
 from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
 from mergeparam._declare.checks import Declaration, check_all_named, check_params, declare
+from mergeparam._declare.methods import merged_names, unwrap
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
 from mergeparam._inject.source import choose_suffix, share_unset
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
-from mergeparam._spec import MergedMethod, Param, PrivateNames
+from mergeparam._spec import MergedClass, MergedMethod, Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -131,7 +133,40 @@ def _decorate(
     install(cls, plans)
     for adapter in adapters:
         adapter.finish_class(cls)
+        adapter.keep_merged(cls, merge_anew)
     return cls
+
+
+def merge_anew(cls: type) -> None:
+    """Merge again in every own method whose function a tool has compiled anew in place."""
+    spec = vars(cls)["__mergeable__"]
+    new = as_reloaded(cls)
+    for level in reversed(spec.methods):
+        found = vars(cls).get(level.name)
+        code = getattr(found, "__code__", None)
+        if new is not cls and getattr(vars(new).get(level.name), "__code__", None) is code:
+            # Its function has the code of the new class, and is merged as that is.
+            cls.__mergeable__ = vars(new).get("__mergeable__", spec)  # type: ignore[attr-defined]
+            return
+        names = {param.name for param in level.params}
+        if code is None or any(names <= {*merged_names(link)} for link in unwrap(found)):
+            continue
+        for link in unwrap(found):
+            # IPython puts a method that it compiles anew into a class of this name.
+            own = getattr(link, "__code__", None)
+            if own is not None and own.co_qualname == f"__autoreload_class__.{own.co_name}":
+                link.__code__ = own.replace(co_qualname=f"{cls.__qualname__}.{own.co_name}")
+        strategy = choose_injection("auto" if level.injection == "inline" else "wrap")
+        (declaration,) = declare(cls, level.params, level.name)
+        warn_of_raw_reads(declaration)
+        plan = _plan(declaration, strategy, level.provides, set())
+        # From here on nothing of the lost merge is needed any more.
+        for name, held in [*vars(cls).items()]:
+            if name.startswith("_mergeparam_") and identity_of(held) == level.identity:
+                delattr(cls, name)
+        kept = [other for other in vars(cls)["__mergeable__"].methods if other is not level]
+        cls.__mergeable__ = MergedClass(cls.__qualname__, tuple(kept))  # type: ignore[attr-defined]
+        install(cls, [plan])
 
 
 def _plan(
