@@ -139,28 +139,28 @@ def _decorate(
 
 def merge_anew(cls: type) -> None:
     """Merge again in every own method whose function a tool has compiled anew in place."""
-    spec = vars(cls)["__mergeable__"]
-    new = as_reloaded(cls)
+    spec, new = vars(cls)["__mergeable__"], as_reloaded(cls)
     for level in reversed(spec.methods):
         found = vars(cls).get(level.name)
-        code = getattr(found, "__code__", None)
-        if new is not cls and getattr(vars(new).get(level.name), "__code__", None) is code:
-            # Its function has the code of the new class, and is merged as that is.
+        code = getattr(found, "__code__", found)
+        if new is not cls and code is getattr(vars(new).get(level.name), "__code__", None):
+            # Its functions have the code of the new class, and merge as those of that class do.
             cls.__mergeable__ = vars(new).get("__mergeable__", spec)  # type: ignore[attr-defined]
             return
         names = {param.name for param in level.params}
-        if code is None or any(names <= {*merged_names(link)} for link in unwrap(found)):
+        chain = unwrap(found)
+        if found is None or any(names <= {*merged_names(link)} for link in chain):
             continue
-        for link in unwrap(found):
-            # IPython puts a method that it compiles anew into a class of this name.
-            own = getattr(link, "__code__", None)
-            if own is not None and own.co_qualname == f"__autoreload_class__.{own.co_name}":
-                link.__code__ = own.replace(co_qualname=f"{cls.__qualname__}.{own.co_name}")
+        for link in chain:
+            # IPython compiles a single method in a class of this name.
+            lost = getattr(link, "__code__", None)
+            if lost is not None and lost.co_qualname == f"__autoreload_class__.{lost.co_name}":
+                link.__code__ = lost.replace(co_qualname=f"{cls.__qualname__}.{lost.co_name}")
         strategy = choose_injection("auto" if level.injection == "inline" else "wrap")
         (declaration,) = declare(cls, level.params, level.name)
         warn_of_raw_reads(declaration)
         plan = _plan(declaration, strategy, level.provides, set())
-        # From here on nothing of the lost merge is needed any more.
+        # Nothing of the lost merge is needed any more.
         for name, held in [*vars(cls).items()]:
             if name.startswith("_mergeparam_") and identity_of(held) == level.identity:
                 delattr(cls, name)

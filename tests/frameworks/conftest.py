@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from mergeparam._call import provide as scopes
+from mergeparam._call.provide import living
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -12,4 +12,4 @@ def _no_scope_is_left():
     """Let no file leave a scope of provided values behind it, which others would meet."""
     yield
     gc.collect()
-    assert not scopes.living.scopes
+    assert not living.scopes

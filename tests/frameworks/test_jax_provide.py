@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import enum
 import functools
+import sys
 import threading
 import types
 from collections import namedtuple
@@ -22,14 +23,13 @@ from mergeparam import (
     MergeError,
     MissingParamError,
     Param,
-    _frameworks,
     mergeable,
     provide,
     unset_params,
 )
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
-JaxWithoutKeys = pytest.importorskip("mergeparam._frameworks._jax_scope").JaxWithoutKeys
+JaxWithoutKeys = pytest.importorskip("mergeparam._frameworks.jax").JaxWithoutKeys
 jnp, lax = jax.numpy, jax.lax
 
 
@@ -814,9 +814,10 @@ def test_jax_without_user_contexts(monkeypatch):
     """Under a JAX whose keys cannot be added to, no scope opens, and none is read in a trace."""
     call = jax.jit(Tenfold())
     scope = provide(gain=2.0)
-    monkeypatch.setattr(_frameworks, "followers", [])
+    followers = []
+    monkeypatch.setattr("mergeparam._call.provide.scope_followers", followers)
     scope.__enter__()
-    _frameworks.followers.append(JaxWithoutKeys())
+    followers.append(JaxWithoutKeys())
 
     assert 6.0 == Tenfold()(3.0)
     with pytest.raises(MergeError, match=r"provide\(gain=2.0\) needs jax.make_user_context"):
@@ -852,3 +853,57 @@ def test_questions_do_not_go_stale():
     with provide(gain=2.0):
         assert 2.0 == call(2.0)
     assert 0.0 == call(2.0)
+
+
+# Interrupts.
+
+
+class Interrupt(BaseException):
+    """What a signal handler raises."""
+
+
+def interrupted(stop):
+    """Open and close a scope, and raise before so many bytecode instructions of what does it.
+
+    Return how many there were.
+    """
+    count = 0
+
+    def trace(frame, event, _):
+        nonlocal count
+        if not frame.f_code.co_filename.endswith(WHERE):
+            return None
+        frame.f_trace_opcodes = True
+        count += event in ("call", "opcode")
+        if count == stop:
+            sys.settrace(None)
+            raise Interrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with provide(gain=2.0):
+            pass
+    finally:
+        sys.settrace(before)
+    return count
+
+
+WHERE = ("_call/provide.py", "_frameworks/jax.py", "jax/_src/config.py")
+
+
+@pytest.mark.parametrize("handled", [True, False], ids=["inside", "outside"])
+def test_interrupts(handled):
+    """Wherever one comes, the scope around leaves the thread with the key that it had."""
+    call = jax.jit(Tenfold())
+    with provide(other=1):
+        assert 6.0 == plain(call, 2.0)
+    assert 30.0 == call(3.0)
+    for stop in range(1, interrupted(-1) + 1):
+        with contextlib.suppress(Interrupt), provide(other=1):
+            with contextlib.suppress(Interrupt) if handled else contextlib.nullcontext():
+                interrupted(stop)
+        assert 30.0 == call(3.0), stop
+        assert 15.0 == plain(call, 5.0), stop
+        assert 30.0 == call(3.0), stop

@@ -1,77 +1,479 @@
-"""The scopes behind `provide`, and what frameworks that follow them hear."""
+"""The scopes behind `provide`: how many are left, interrupts, and what adapters hear of them."""
 
+import contextlib
 import contextvars
 import gc
+import itertools
+import os
+import pickle
+import sys
+import threading
+import types
+import weakref
 
+import cloudpickle
 import pytest
-from mergeparam._provide import (
-    _CURRENT,
-    NOTHING_PROVIDED,
-    ProvideStep,
-    Scope,
-    is_provided,
-    provided,
-)
 
-from mergeparam import _frameworks, provide
+from mergeparam import provide
+from mergeparam._call.provide import _CURRENT, is_provided, living, provided, run_in_steps
+from mergeparam._frameworks import Adapter
 
 UNSET = object()
 
 
+class Interrupt(BaseException):
+    """What a signal handler raises."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left():
+    """Check that a test leaves no scope behind, in this context or at all."""
+    yield
+    gc.collect()
+    assert {} == innermost()
+    assert not living.scopes
+
+
 @pytest.fixture
-def heard(monkeypatch):
-    """Return what a follower hears: owners and values, innermost first."""
+def follow(monkeypatch):
+    """Return a function that lets an adapter follow scopes."""
+
+    def follow(adapter):
+        monkeypatch.setattr("mergeparam._call.provide.scope_followers", [adapter])
+        return adapter
+
+    return follow
+
+
+@pytest.fixture
+def heard(follow):
+    """Return what an adapter hears: objects and values, the innermost last."""
     heard = []
 
-    class Follower:
-        def opening(self, scope, innermost):
-            heard.append(("opening", scope.owner, innermost.values))
+    class Follower(Adapter):
+        def scope_opened(self, scope):
+            heard.append(("opened", scope.owner(), scope.values))
 
-        def closed(self, owner, scope, innermost, left):
-            heard.append(("closed", owner, scope and scope.own, innermost.values, left.values))
+        def scope_closing(self, scope, innermost, left):
+            heard.append(("closing", scope.owner(), innermost.values, left.values))
+
+        def closed_elsewhere(self, owner):
+            heard.append(("elsewhere", owner))
 
         def reading(self, scope, name):
             heard.append(("reading", name, scope.values))
 
-    monkeypatch.setattr(_frameworks, "followers", [Follower()])
+    follow(Follower())
     return heard
 
 
-def test_values_shadow():
-    """A scope holds its own values and those around it."""
-    outer = Scope(provide(), {"a": 1, "b": 1}, NOTHING_PROVIDED)
-    inner = Scope(provide(), {"b": 2}, outer)
-
-    assert {"a": 1, "b": 2} == inner.values
-    assert {"b": 2} == inner.own
-    assert {"a": 1, "b": 1} == outer.values
+def read():
+    """Return what is provided; `None` where nothing is."""
+    return provided("flag", None)
 
 
-def test_living():
-    """A scope is counted as long as it is there; the root is none."""
-    gc.collect()
-    before = len(Scope.living)
-    root = Scope(None, {}, None)
-    inside = Scope(provide(), {}, Scope(provide(), {}, root))
+@types.coroutine
+def wait(value=None):
+    """Wait, and return what is sent."""
+    return (yield value)
 
-    assert before + 2 == len(Scope.living)
-    del inside, root
-    assert before == len(Scope.living)
+
+# Reading.
 
 
 def test_reading():
-    """What is not provided is the object that was asked with."""
+    """What is not provided is the object that was asked with; inner values shadow outer ones."""
     assert UNSET is provided("flag", UNSET)
     assert not is_provided("flag")
-    with provide(flag=None):
+    with provide(flag=None, other=1), provide(other=2):
         assert provided("flag", UNSET) is None
-        assert UNSET is provided("other", UNSET)
+        assert 2 == provided("other", UNSET)
+        assert UNSET is provided("third", UNSET)
         assert is_provided("flag")
-        assert not is_provided("other")
+        assert not is_provided("third")
 
 
-def test_nobody_is_asked_where_nothing_is_left(heard):
-    """Without any scope in the process a reading is not even looked up."""
+def test_contexts_are_apart():
+    """A context sees what was open where it was copied."""
+    with provide(flag=1):
+        inside = contextvars.copy_context()
+    with provide(other=2):
+        assert 1 == inside.run(read)
+        assert not inside.run(is_provided, "other")
+        assert not contextvars.Context().run(is_provided, "other")
+
+
+# Whether any scope is left.
+
+
+def test_living():
+    """A scope is counted as long as somebody could read it, also in a copied context."""
+    with provide(flag=1), provide(flag=2):
+        assert 2 == len(living.scopes)
+        copied = contextvars.copy_context()
+    assert 2 == len(living.scopes)
+    with provide(flag=3):
+        assert 3 == len(living.scopes)
+    del copied
+    gc.collect()
+
+    assert not living.scopes
+
+
+def test_living_is_pickled_by_name():
+    """What reads it may be pickled by value, and asks the state of the process it comes to."""
+    assert living is pickle.loads(pickle.dumps(living))
+    assert living is cloudpickle.loads(cloudpickle.dumps(lambda: living))()
+
+
+def test_scopes_that_close_in_any_order_leave_nothing():
+    """The scopes that stay open are made anew; the count does not drift."""
+    scopes = [provide(flag=number) for number in range(5)]
+    for scope in scopes:
+        scope.__enter__()
+    for number in (1, 3, 0, 4, 2):
+        scopes[number].__exit__(None, None, None)
+
+    assert not living.scopes
+
+
+def test_living_in_threads():
+    """Threads add and discard at the same time, and end with scopes open."""
+
+    def work():
+        for _ in range(300):
+            with provide(flag=1), provide(other=2):
+                assert living.scopes
+        left_open.append(provide(flag=2))
+        left_open[-1].__enter__()
+
+    left_open = []
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    gc.collect()
+
+    assert not living.scopes
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_fork_beside_threads():
+    """A child goes on where its parent was, whatever other threads were doing then."""
+
+    def open_and_close():
+        while not stop.is_set():
+            with provide(flag=2):
+                pass
+
+    stop = threading.Event()
+    threads = [threading.Thread(target=open_and_close) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        with provide(flag=1):
+            for _ in range(10):
+                child = os.fork()
+                if not child:
+                    with provide(other=2):
+                        os._exit(read() + provided("other", None))
+                assert 3 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+# What was left open.
+
+
+def innermost():
+    """Return what the innermost scope provides, also one that was left open."""
+    return _CURRENT.get().values
+
+
+def test_left_open_without_anybody_to_close_it():
+    """Nobody sees it from then on, and the next `with` drops it."""
+    provide(flag=1).__enter__()
+
+    assert read() is None
+    with provide(other=1):
+        assert {"other": 1} == innermost()
+    assert {} == innermost()
+
+
+def test_open_without_a_with():
+    """A scope is open as long as somebody holds the object that can close it."""
+    scope = provide(flag=1)
+    scope.__enter__()
+    gc.collect()
+    with provide(other=1):
+        assert 1 == read()
+
+    assert 1 == read()
+    scope.__exit__()
+    assert read() is None
+
+
+def test_left_open_inside_of_others():
+    """The exit around drops what was left open, in whichever place, and nothing else."""
+    suspended = provide(other=2)
+    with provide(outer=1):
+        provide(flag=1).__enter__()
+        suspended.__enter__()
+        provide(flag=2).__enter__()
+    assert {"other": 2} == innermost()
+    suspended.__exit__()
+
+    assert {} == innermost()
+
+
+def test_closed_in_the_context_but_not_in_its_copy():
+    """What a copied context has brought along was not left open; its `with` has ended."""
+    with provide(flag=1):
+        copied = contextvars.copy_context()
+
+    def inside():
+        with provide(other=2):
+            assert 1 == read()
+        return read()
+
+    assert 1 == copied.run(inside)
+
+
+# Interrupts: CPython runs signal handlers at the start of a function, and after calls.
+
+
+def interrupted(scope, stop):
+    """Open and close a scope, and raise before so many bytecode instructions of the library.
+
+    Return how many there were.
+    """
+    count = 0
+
+    def trace(frame, event, _):
+        nonlocal count
+        if "mergeparam" not in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        count += event in ("call", "opcode")
+        if count == stop:
+            sys.settrace(None)
+            raise Interrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with scope:
+            pass
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.fixture
+def stops():
+    """Return every number of instructions after which an interrupt may come."""
+    with provide():
+        pass  # looks for frameworks among what was imported
+    return range(1, interrupted(provide(flag=1), -1) + 1)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["in place", "by name"])
+def test_interrupt_that_leaves_the_scope_around(stops, named):
+    """It is not swallowed, and the scope around drops what was left open while it passes."""
+    name = provide(flag=1)
+    for stop in stops:
+        seen = "nothing"
+        try:
+            with provide(outer=1):
+                interrupted(name if named else provide(flag=1), stop)
+        except Interrupt:
+            seen = innermost()
+
+        assert {} == seen, stop
+
+
+def test_interrupt_that_is_handled_inside(stops):
+    """When it is forgotten, what was left open is not seen, and dropped by the scope around."""
+    for stop in stops:
+        with provide(outer=1):
+            with pytest.raises(Interrupt):
+                interrupted(provide(flag=1), stop)
+            assert read() is None, stop
+        assert {} == innermost(), stop
+
+
+def test_interrupt_without_a_scope_around(stops):
+    """The next scope that is opened drops what was left open."""
+    for stop in stops:
+        with pytest.raises(Interrupt):
+            interrupted(provide(flag=1), stop)
+        assert read() is None, stop
+        with provide(other=1):
+            assert {"other": 1} == innermost(), stop
+        assert {} == innermost(), stop
+
+
+def test_interrupted_steps():
+    """A coroutine that is interrupted while a step opens or closes leaves nothing open."""
+
+    async def body():
+        with provide(other=1):
+            await wait()
+
+    for stop in itertools.count(1):
+        coroutine = body()
+        with provide(outer=1), contextlib.suppress(Interrupt):
+            if interrupted(Driver(run_in_steps(coroutine, {"flag": 1})), stop) < stop:
+                break
+        coroutine.close()
+        assert {} == innermost()
+
+
+class Driver:
+    """Drives a coroutine to its end in a `with`."""
+
+    def __init__(self, coroutine):
+        self.coroutine = coroutine
+
+    def __enter__(self):
+        for _ in self.coroutine:
+            pass
+
+    def __exit__(self, *error):
+        pass
+
+
+# Steps of coroutines.
+
+
+def test_steps():
+    """The scope is open while the body runs, with what the body has opened, and not between."""
+
+    async def body():
+        found = [read(), await wait("first")]
+        with provide(flag="own"):
+            found += [read(), await wait("second"), read()]
+        with contextlib.suppress(KeyError):
+            await wait("third")
+        return [*found, read()]
+
+    running = run_in_steps(body(), {"flag": 1})
+
+    assert "first" == running.send(None)
+    assert read() is None
+    with provide(flag="of who drives it"):
+        assert "second" == running.send("sent")
+        assert "of who drives it" == read()
+        assert "third" == running.send("again")
+    with pytest.raises(StopIteration) as stop:
+        running.throw(KeyError())
+    assert [1, "sent", "own", "again", "own", 1] == stop.value.value
+    assert read() is None
+
+
+def test_steps_that_raise():
+    """An error of the body comes out with the scope closed, and without a cycle."""
+
+    async def body():
+        await wait()
+
+    running = run_in_steps(body(), {"flag": 1})
+    running.send(None)
+    gc.disable()
+    try:
+        running.throw(Thrown())
+    except Thrown as error:
+        reference = weakref.ref(error)
+    finally:
+        gc.enable()
+
+    assert reference() is None
+    assert read() is None
+
+
+class Thrown(Exception):
+    """An error that a weak reference can watch."""
+
+
+def test_steps_that_are_closed():
+    """The body cleans up in its scope."""
+    cleaned = []
+
+    async def body():
+        try:
+            await wait()
+        finally:
+            cleaned.append(read())
+
+    running = run_in_steps(body(), {"flag": 1})
+    running.send(None)
+    running.close()
+
+    assert [1] == cleaned
+
+
+# What adapters hear.
+
+
+def test_adapter_hears_of_scopes(heard):
+    """It hears when a scope has opened, and before it closes, in any order."""
+    one, two = provide(a=1), provide(b=2)
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    two.__exit__(None, None, None)
+
+    assert [
+        ("opened", one, {"a": 1}),
+        ("opened", two, {"a": 1, "b": 2}),
+        ("closing", one, {"a": 1, "b": 2}, {"b": 2}),
+        ("closing", two, {"b": 2}, {}),
+    ] == heard
+
+
+def test_adapter_hears_of_steps(heard):
+    """What a body has opened opens again with its step, in whatever is around that."""
+
+    async def body():
+        with provide(b=2):
+            await wait()
+
+    running = run_in_steps(body(), {"a": 1})
+    running.send(None)
+    with provide(c=3):
+        running.close()
+    values = [entry[2:] for entry in heard]
+
+    assert [
+        ({"a": 1},),
+        ({"a": 1, "b": 2},),
+        ({"a": 1, "b": 2}, {}),
+        ({"c": 3},),
+        ({"c": 3, "a": 1},),
+        ({"c": 3, "a": 1, "b": 2},),
+        ({"c": 3, "a": 1, "b": 2}, {"c": 3, "a": 1}),
+        ({"c": 3, "a": 1}, {"c": 3}),
+        ({"c": 3}, {}),
+    ] == values
+
+
+def test_adapter_hears_of_what_closes_elsewhere(heard):
+    """There is no scope of it here, and the innermost one is left as it is."""
+    scope = provide(b=2)
+    with provide(a=1):
+        scope.__exit__(None, None, None)
+
+        assert {"a": 1} == innermost()
+    assert ("elsewhere", scope) == heard[1]
+
+
+def test_adapter_is_asked_where_a_scope_is_left(heard):
+    """Without any scope in the process, a reading is not even looked up."""
     assert UNSET is provided("flag", UNSET)
     assert [] == heard
     with provide(flag=1):
@@ -80,82 +482,34 @@ def test_nobody_is_asked_where_nothing_is_left(heard):
     assert [("reading", "flag", {"flag": 1})] == heard[1:2]
 
 
-def test_followers_hear_of_scopes(heard):
-    """They hear before a scope opens, and after it has closed."""
-    one, two = provide(a=1), provide(b=2)
-    one.__enter__()
-    two.__enter__()
-    one.__exit__(None, None, None)
-    two.__exit__(None, None, None)
+@pytest.mark.parametrize("error", [RuntimeError, Interrupt])
+def test_adapter_that_refuses(follow, error):
+    """A scope that an adapter refuses is not open, and is closed as any other."""
+    heard = []
 
-    assert [
-        ("opening", one, {"a": 1}),
-        ("opening", two, {"a": 1, "b": 2}),
-        ("closed", one, {"a": 1}, {"a": 1, "b": 2}, {"b": 2}),
-        ("closed", two, {"b": 2}, {"b": 2}, {}),
-    ] == heard
+    class Refusing(Adapter):
+        def scope_opened(self, scope):
+            raise error
 
+        def scope_closing(self, scope, innermost, left):
+            heard.append((innermost.values, left.values))
 
-def test_followers_hear_of_steps(heard):
-    """A step opens and closes with what its body has open inside."""
-    step, inner = ProvideStep({"a": 1}), provide(b=2)
-    with step:
-        inner.__enter__()
-    with step:
-        inner.__exit__(None, None, None)
-
-    assert [
-        ("opening", step, {"a": 1}),
-        ("opening", inner, {"a": 1, "b": 2}),
-        ("closed", step, {"a": 1}, {"a": 1, "b": 2}, {}),
-        ("opening", step, {"a": 1, "b": 2}),
-        ("closed", inner, {"b": 2}, {"a": 1, "b": 2}, {"a": 1}),
-        ("closed", step, {"a": 1}, {"a": 1}, {}),
-    ] == heard
-
-
-def test_followers_hear_of_what_closes_elsewhere(heard):
-    """There is no scope then, and the innermost one is left as it is."""
-    with provide(a=1):
-        scope = provide(b=2)
-        scope.__exit__(None, None, None)
-        ProvideStep({"c": 3}).__exit__(None, None, None)
-
-        assert {"a": 1} == _CURRENT.get().values
-    assert ("closed", scope, None, {"a": 1}, {"a": 1}) == heard[1]
-    assert (None, {"a": 1}, {"a": 1}) == heard[2][2:]
-
-
-def test_follower_that_refuses(heard):
-    """A scope that a follower refuses is not open."""
-
-    class Refusing:
-        def opening(self, scope, innermost):
-            raise RuntimeError
-
-    _frameworks.followers.append(Refusing())
-    with pytest.raises(RuntimeError), provide(a=1):
+    follow(Refusing())
+    scope = provide(flag=1)
+    with pytest.raises(error), scope:
         pass
 
-    assert not is_provided("a")
+    assert {} == innermost()
+    assert [({"flag": 1}, {})] == heard
 
 
-def test_marks_go_along(heard):
-    """What a follower has noted of a scope is there when it opens again."""
-    step, inner = ProvideStep({"a": 1}), provide(b=2)
-    with step:
-        inner.__enter__()
-        _CURRENT.get().mark = "noted"
-    with step:
-        assert "noted" == _CURRENT.get().mark
-        inner.__exit__(None, None, None)
+def test_marks_go_along(follow):
+    """What an adapter has noted of a scope is there when it is made anew inside of another."""
+    one, two = provide(flag=1), provide(flag=2)
+    one.__enter__()
+    two.__enter__()
+    _CURRENT.get().suspension = _CURRENT.get().beneath = ("noted",)
+    one.__exit__()
 
-
-def test_contexts_are_apart():
-    """A context sees what was open where it was copied."""
-    with provide(a=1):
-        inside = contextvars.copy_context()
-    with provide(b=2):
-        assert inside.run(is_provided, "a")
-        assert not inside.run(is_provided, "b")
-        assert not contextvars.Context().run(is_provided, "b")
+    assert (("noted",), ("noted",)) == (_CURRENT.get().suspension, _CURRENT.get().beneath)
+    two.__exit__()

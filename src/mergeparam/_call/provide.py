@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import types
-import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from mergeparam._frameworks import (
     UNKNOWN_KEY,
@@ -41,15 +41,15 @@ class Scope:
     own: Mapping[str, object]
     values: Mapping[str, object]
 
-    owner: Callable[[], provide | None]
-    """A weak reference, so that an abandoned scope can be told; see `_is_abandoned`."""
+    owner: Callable[[], object]
+    """A weak reference to its `provide` object, by which an abandoned scope can be told."""
 
     closed: bool
     """Whether its `with` has ended as it should, in whichever context."""
 
     # These three belong to the adapter that follows scopes.
     key: object
-    beneath: object
+    beneath: tuple[Any] | None
     suspension: Any
 
 
@@ -72,7 +72,7 @@ class _Living:
     __slots__ = ("scopes",)
 
     def __init__(self) -> None:
-        self.scopes: set[weakref.ref[Scope]] = set()
+        self.scopes: set[ref[Scope]] = set()
 
     def __reduce__(self) -> str:
         """Pickle by name, because functions that read this may be pickled by value."""
@@ -80,12 +80,12 @@ class _Living:
 
 
 living = _Living()
+_add, _discard = living.scopes.add, living.scopes.discard
 
 _NOTHING = Scope()
 _NOTHING.outer = None
 _NOTHING.values = {}
-_NOTHING.owner = lambda: None
-_NOTHING.closed = True
+_NOTHING.owner = ref(Scope)  # which opens nothing, and never goes
 _NOTHING.key = None
 
 _CURRENT: ContextVar[Scope] = ContextVar("mergeparam.provide", default=_NOTHING)
@@ -146,8 +146,20 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         """Open a scope inside the one that is open here."""
         if imports_changed():
             load_adapters()
-        scope = _make_scope(weakref.ref(self), self._values, _innermost())
-        self._open(scope, scope)
+        outer = _CURRENT.get()
+        if outer.owner() is None:
+            outer = _drop_left_open()
+        scope = _make_scope(ref(self), self._values, outer)
+        try:
+            _CURRENT.set(scope)
+            for follower in scope_followers:
+                follower.scope_opened(scope)
+        except BaseException:
+            # An adapter refuses, or a signal handler has raised. The `with` has not begun then,
+            # so nobody else will close the scope.
+            if _CURRENT.get() is scope:
+                _close(scope, scope, outer)
+            raise
 
     def __exit__(
         self,
@@ -160,44 +172,31 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         if scope.owner() is self and scope.outer is not None:
             _close(scope, scope, scope.outer)
             return
-        # Generators close their scopes in any order; those inside of this one stay open.
-        innermost = scope
-        found, inside = self._find(traceback)
-        if found is not None:
-            _close(found, innermost, _stack(inside, found.outer or _NOTHING))
-
-    def __repr__(self) -> str:
-        """Return how it was written."""
-        return f"provide({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
-
-    def _open(self, scope: Scope, innermost: Scope) -> None:
-        """Open a scope of this object, and those inside of it if there are any."""
-        try:
-            _CURRENT.set(innermost)
-            for follower in scope_followers:
-                follower.scope_opened(scope, innermost)
-        except BaseException:
-            # An adapter refuses, or a signal handler has raised. The `with` has not begun then,
-            # so nobody else will close the scope.
-            self.__exit__()
-            raise
-
-    def _find(self, traceback: TracebackType | None) -> tuple[Scope | None, list[Scope]]:
-        """Return the scope that this object has opened last in this context, and those inside."""
+        innermost = scope = _drop_left_open(self, traceback)
         inside: list[Scope] = []
-        scope = _CURRENT.get()
         while scope.outer is not None:
             owner = scope.owner()
             if owner is self:
-                return scope, inside
-            if not _is_abandoned(scope) and not _was_interrupted(owner, traceback):
+                # Generators close their scopes in any order; those inside stay open.
+                _close(scope, innermost, self._leave(inside, scope.outer))
+                return
+            if not _is_left_open(scope, traceback):
                 inside.insert(0, scope)
             scope = scope.outer
         # It was opened in another context, and stays open there. Event loops close what is left
         # over in this way.
         for follower in scope_followers:
             follower.closed_elsewhere(self)
-        return None, []
+
+    def __repr__(self) -> str:
+        """Return how it was written."""
+        return f"provide({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
+
+    def _leave(self, inside: list[Scope], outer: Scope) -> Scope:
+        """Return the innermost scope that is left: of those inside, else the one around."""
+        for scope in inside:
+            outer = _make_again(scope, outer)
+        return outer
 
 
 class _Step(provide):
@@ -206,30 +205,26 @@ class _Step(provide):
     What the body has opened inside, and not closed yet, is suspended with it.
     """
 
-    __slots__ = ("_inside",)
+    __slots__ = ("_suspended",)
 
     can_be_suspended = False
 
     def __init__(self, values: Mapping[str, object]) -> None:
         super().__init__(**values)
-        self._inside: list[Scope] = []
+        self._suspended: list[Scope] = []
 
     def __enter__(self) -> None:
-        if imports_changed():
-            load_adapters()
-        scope = _make_scope(weakref.ref(self), self._values, _innermost())
-        self._open(scope, _stack(self._inside, scope))
+        super().__enter__()
+        suspended, self._suspended = self._suspended, []
+        for scope in suspended:
+            again = _make_again(scope, _CURRENT.get())
+            _CURRENT.set(again)
+            for follower in scope_followers:
+                follower.scope_opened(again)
 
-    def __exit__(
-        self,
-        _: type[BaseException] | None = None,
-        __: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        innermost = _CURRENT.get()
-        found, self._inside = self._find(traceback)
-        if found is not None:
-            _close(found, innermost, found.outer or _NOTHING)
+    def _leave(self, inside: list[Scope], outer: Scope) -> Scope:
+        self._suspended = inside
+        return outer
 
 
 @types.coroutine
@@ -267,10 +262,14 @@ run_in_steps.__no_type_check__ = True  # type: ignore[attr-defined]
 
 
 def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any object
-    """Return the value that is provided under this name here, or `unset` if there is none."""
+    """Return the value that is provided under this name here, or `unset` if nothing is."""
     if not living.scopes:
         return unset
-    scope = _innermost()
+    scope = _CURRENT.get()
+    if scope.owner() is None:
+        # It is not dropped here, because JAX may be tracing with its key.
+        while scope.outer is not None and _is_abandoned(scope):
+            scope = scope.outer
     if imports_changed():
         load_adapters()
     for follower in scope_followers:
@@ -283,31 +282,46 @@ def is_provided(name: str) -> bool:
     return provided(name, _NOTHING) is not _NOTHING
 
 
-def _innermost() -> Scope:
-    """Return the innermost scope that is open in this context."""
+def _close(scope: Scope, innermost: Scope, left: Scope) -> None:
+    """Close one scope; another one is the innermost from now on."""
+    # First the adapters: a trace that JAX has made with the values must not be found any more
+    # once nothing is provided.
+    for follower in scope_followers:
+        follower.scope_closing(scope, innermost, left)
+    try:
+        _CURRENT.set(left)
+        scope.closed = True
+    except BaseException:
+        # A signal handler has raised, mostly between the two.
+        scope.closed = _CURRENT.get() is left
+        raise
+
+
+def _drop_left_open(closing: provide | None = None, traceback: TracebackType | None = None) -> Scope:
+    """Close the innermost scopes that were left open; return the one that is the innermost then.
+
+    CPython runs signal handlers at the start of a Python function. What they raise can keep
+    `__exit__` from doing anything, so that the scope stays open behind its `with`.
+    """
     scope = _CURRENT.get()
-    while _is_abandoned(scope) and scope.outer is not None:
+    while scope.outer is not None and _is_left_open(scope, traceback):
+        if closing is not None and scope.owner() is closing:
+            break
+        _close(scope, scope, scope.outer)
         scope = scope.outer
     return scope
 
 
-def _is_abandoned(scope: Scope) -> bool:
-    """Whether nobody can close the scope any more, and nobody has.
+def _is_left_open(scope: Scope, traceback: TracebackType | None) -> bool:
+    """Whether nobody will close the scope, as far as can be seen.
 
-    The `with` statement holds the bound `__exit__` for as long as it runs, and so the `provide`
-    object. If that has gone without having closed the scope, an interrupt has kept it from that:
-    CPython runs signal handlers at the start of a Python function, before anything in
-    `__exit__` could prepare for it.
+    The traceback is of the error that leaves the `with` of a scope around it, if there is one. It
+    holds the `provide` object that was being opened or closed when the error was raised.
     """
-    return not scope.closed and scope.owner() is None
-
-
-def _was_interrupted(owner: provide | None, traceback: TracebackType | None) -> bool:
-    """Whether an error was raised while a scope of this object was being opened or closed.
-
-    Its traceback still holds the object then.
-    """
-    while traceback is not None:
+    if _is_abandoned(scope):
+        return True
+    owner = scope.owner()
+    while owner is not None and traceback is not None:
         frame = traceback.tb_frame
         if frame.f_code in _OPENING_AND_CLOSING and frame.f_locals["self"] is owner:
             return True
@@ -316,46 +330,40 @@ def _was_interrupted(owner: provide | None, traceback: TracebackType | None) -> 
 
 
 _OPENING_AND_CLOSING = {
-    method.__code__ for cls in (provide, _Step) for method in (cls.__enter__, cls.__exit__)
+    provide.__enter__.__code__,
+    provide.__exit__.__code__,
+    _Step.__enter__.__code__,
 }
 
 
-def _make_scope(
-    owner: Callable[[], provide | None], own: Mapping[str, object], outer: Scope
-) -> Scope:
-    """Return a scope inside another one; nothing is open yet."""
-    # A constructor would take as long as all of this together.
+def _is_abandoned(scope: Scope) -> bool:
+    """Whether nobody can close the scope any more, and nobody has.
+
+    A `with` holds the bound `__exit__` for as long as it runs, and so the `provide` object.
+    """
+    return scope.owner() is None and not scope.closed
+
+
+def _make_scope(owner: Callable[[], object], own: Mapping[str, object], outer: Scope) -> Scope:
+    """Return a scope inside another one, which is not open yet."""
+    # The call of a constructor would take half as long as all of this.
     scope = Scope()
     scope.owner = owner
     scope.own = own
     scope.outer = outer
-    scope.values = {**outer.values, **own}
+    scope.values = {**outer.values, **own} if outer.values else own
     scope.closed = False
     scope.key = UNKNOWN_KEY
-    scope.beneath = None
-    scope.suspension = None
-    living.scopes.add(weakref.ref(scope, living.scopes.discard))
+    scope.beneath = scope.suspension = None
+    _add(ref(scope, _discard))
     return scope
 
 
-def _stack(scopes: Iterable[Scope], outer: Scope) -> Scope:
-    """Make scopes anew inside another one; return the innermost."""
-    for scope in scopes:
-        outer = _make_scope(scope.owner, scope.own, outer)
-        outer.closed = scope.closed
-        outer.beneath = scope.beneath
-        outer.suspension = scope.suspension
-    return outer
+def _make_again(scope: Scope, outer: Scope) -> Scope:
+    """Return a scope anew, inside another one than it was."""
+    again = _make_scope(scope.owner, scope.own, outer)
+    again.closed = scope.closed
+    again.beneath = scope.beneath
+    again.suspension = scope.suspension
+    return again
 
-
-def _close(scope: Scope, innermost: Scope, left: Scope) -> None:
-    """Leave one scope, and let another one be the innermost from now on."""
-    # First the adapters: what JAX has traced with the values must not be found once nothing
-    # is provided.
-    for follower in scope_followers:
-        follower.scope_closing(scope, innermost, left)
-    try:
-        _CURRENT.set(left)
-    finally:
-        # Not before: a scope that is left open by an interrupt is none that was closed.
-        scope.closed = True

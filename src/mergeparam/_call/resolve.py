@@ -87,11 +87,17 @@ def identity_of(method: Any) -> object:  # noqa: ANN401 - whatever a namespace h
     return method.__closure__[names.index("identity")].cell_contents if names else None
 
 
-def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[..., Any]:
+# What these functions close over are plain values: Dynamo cannot trace objects of attrs in cells.
+def make_missing(  # noqa: C901 - what may be the value, one after the other
+    method: MergedMethod, param: Param, name: str
+) -> Callable[..., Any]:
     """Make the private method that is called where neither has set a parameter."""
     identity, unset, default = method.identity, param.unset, param.default
-    is_factory = isinstance(default, attrs.Factory)  # type: ignore[arg-type]  # a class at run time
-    if default is attrs.NOTHING:
+    wanted, attribute, called, owner = param.name, param.attribute, method.name, method.owner
+    factory, takes_self = None, False
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
+        factory, takes_self = default.factory, default.takes_self
+    elif default is attrs.NOTHING:
         default = unset
 
     def missing(self: object, asked: int) -> Any:  # noqa: ANN401 - values are any object
@@ -100,21 +106,24 @@ def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[...,
         takes_default = True
         # Mostly no scope is open anywhere, and then there is nothing to look for.
         if living.scopes:
-            value = provided(param.name, unset)
+            value = provided(wanted, unset)
             if value is not unset:
                 return value
             # The `unset` object may be provided too. Then a default would hide a mistake.
-            takes_default = not is_provided(param.name)
+            takes_default = not is_provided(wanted)
         if takes_default:
-            value = declared_default(self, param) if is_factory else default
+            value = default
+            if factory is not None:
+                value = factory(self) if takes_self else factory()
             if value is not unset:
                 return value
-        state = _call_state(self, method, param, unset, unset)
+        cls, is_given = type(self).__qualname__, not takes_default
+        state = CallState(wanted, unset, unset, attribute, cls, called, owner, is_given)
         others: list[str] = []
         # Dynamo traces no frames; in a compiled call the error names one parameter.
         if not is_tracing():
             merge = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
-            others = _also_missing(self, method, param, merge.f_locals)
+            others = _also_missing(self, identity, wanted, merge.f_locals)
         raise missing_error(state, others)
 
     return missing
@@ -129,6 +138,7 @@ def make_conflict(
     value and may hand it on to `super()`, so that the very same object twice is no conflict.
     """
     identity, compares = method.identity, param.on_conflict == "raise_if_different"
+    wanted, attribute, called, owner = param.name, param.attribute, method.name, method.owner
 
     def conflict(self: object, asked: int, call_value: Any, attribute_value: Any) -> Any:  # noqa: ANN401 - values are any object
         if forwarded and call_value is attribute_value and asked == identity:
@@ -138,16 +148,19 @@ def make_conflict(
         if compares and is_equal(call_value, attribute_value):
             return call_value
         # In a class with several bases, another base may come first and merge the parameter too.
-        if call_value is attribute_value and _is_forwarded(type(self), method, param):
+        if call_value is attribute_value and _is_forwarded(type(self), identity, called, wanted):
             return call_value
         if call_value is MERGED:
-            override = find_definer(type(self), method.name)
+            override = find_definer(type(self), called)
             raise MergeDefinitionError(
-                f"{getattr(override, '__qualname__', override)}.{method.name}() hands on MERGED "
-                f"for {param.name!r}, the default of a parameter that it does not merge. Put "
-                f"@mergeable({param.name!r}) on top of that class."
+                f"{getattr(override, '__qualname__', override)}.{called}() hands on MERGED for "
+                f"{wanted!r}, the default of a parameter that it does not merge. Put "
+                f"@mergeable({wanted!r}) on top of that class."
             )
-        raise conflict_error(_call_state(self, method, param, attribute_value, call_value))
+        cls = type(self).__qualname__
+        raise conflict_error(
+            CallState(wanted, attribute_value, call_value, attribute, cls, called, owner)
+        )
 
     return conflict
 
@@ -225,13 +238,13 @@ def declared_default(self: object, param: Param) -> object:
     return default.factory(self) if default.takes_self else default.factory()
 
 
-def _is_forwarded(cls: type, method: MergedMethod, param: Param) -> bool:
+def _is_forwarded(cls: type, identity: int, method: str, param: str) -> bool:
     """Whether a class before the one of this declaration merges the parameter of the method."""
     merges_before = False
     for level in merged_methods_of(cls):
-        if level.identity == method.identity:
+        if level.identity == identity:
             return merges_before
-        if level.name == method.name and any([param.name == other.name for other in level.params]):
+        if level.name == method and any([param == other.name for other in level.params]):
             merges_before = True
     return False
 
@@ -248,38 +261,25 @@ def is_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - values are any obj
 
 
 def _also_missing(
-    self: object, method: MergedMethod, first: Param, given: Mapping[str, object]
+    self: object, identity: int, first: str, given: Mapping[str, object]
 ) -> list[str]:
     """Return the names of the other parameters that are missing in a call.
 
     The local variables of the call are `given`. Parameters before the first one are merged there.
     """
-    # Stacked decorators have a declaration each, in the class of the first one.
     levels = list(merged_methods_of(type(self)))
-    owners = [level.owner for level in levels if level.identity == method.identity]
-    missing = []
+    here = next((level for level in levels if level.identity == identity), None)
+    missing: list[str] = []
     for level in levels:
-        for param in level.params if level.owner in owners and level.name == method.name else ():
-            # A property may raise anything; then the error speaks of the first parameter alone.
+        # Stacked decorators have a declaration each, in the class of the first one.
+        if here is None or (level.owner, level.name) != (here.owner, here.name):
+            continue
+        for param in level.params:
+            # A property may raise anything; then the error speaks of the other parameters alone.
             with contextlib.suppress(Exception):
                 values = given[param.name], operator.attrgetter(param.attribute)(self)
-                if param.name == first.name or any([value is not param.unset for value in values]):
-                    continue
-                if param.default is attrs.NOTHING and not is_provided(param.name):
+                is_missing = all([value is param.unset for value in values])
+                has_more = param.default is not attrs.NOTHING or is_provided(param.name)
+                if is_missing and param.name != first and not has_more:
                     missing.append(param.name)
     return missing
-
-
-def _call_state(
-    self: object, method: MergedMethod, param: Param, attribute_value: object, call_value: object
-) -> CallState:
-    return CallState(
-        param.name,
-        attribute_value,
-        call_value,
-        attribute=param.attribute,
-        owner=type(self).__qualname__,
-        method=method.name,
-        declared_by=method.owner,
-        is_provided=is_provided(param.name),
-    )

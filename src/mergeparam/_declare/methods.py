@@ -34,7 +34,17 @@ _LONGEST_CHAIN = 100
 """How many wrappers are looked through. Mocks and proxies answer to every attribute, so that a
 walk along `__wrapped__` need never end."""
 
-_RUN_WHAT_THEY_WRAP = ("functools", "jax", "jaxlib", "flax", "equinox", "haiku", "torch", "numba")
+_RUN_WHAT_THEY_WRAP = (
+    "functools",
+    "jax",
+    "jaxlib",
+    "flax",
+    "equinox",
+    "haiku",
+    "torch",
+    "numba",
+    "sklearn",
+)
 """Packages whose callable objects run the one function in their `__wrapped__`. Of other callable
 objects nobody knows: a dispatcher has a function for each type of argument."""
 

@@ -78,14 +78,8 @@ class Adapter:
     follows_scopes = False
     """Whether the framework keeps what it has computed with provided values."""
 
-    def scope_opened(self, scope: Scope, innermost: Scope) -> None:
-        """Follow a scope that has just been opened, or refuse it by raising.
-
-        Args:
-            scope: the scope.
-            innermost: the one that is the innermost now. It differs where a coroutine resumes
-                with what it had opened inside.
-        """
+    def scope_opened(self, scope: Scope) -> None:
+        """Follow a scope that has just become the innermost one, or refuse it by raising."""
 
     def scope_closing(self, scope: Scope, innermost: Scope, left: Scope) -> None:
         """Forget a scope that is about to be closed.

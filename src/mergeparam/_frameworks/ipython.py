@@ -19,8 +19,7 @@ class IPythonAdapter(Adapter):
 
     def __init__(self) -> None:
         """Know of no class yet."""
-        self._merged: weakref.WeakSet[type] = weakref.WeakSet()
-        self._merge_anew: Callable[[type], None] = lambda _: None
+        self._merged = weakref.WeakKeyDictionary[type, "Callable[[type], None]"]()
 
     def keep_merged(self, cls: type, merge_anew: Callable[[type], None]) -> None:
         """Merge the class anew whenever it has been changed.
@@ -28,12 +27,11 @@ class IPythonAdapter(Adapter):
         Where one method has changed, autoreload compiles that alone, and gives its code, defaults
         and attributes to the function that the class has. There is no merge in them.
         """
-        self._merged.add(cls)
-        self._merge_anew = merge_anew
+        self._merged[cls] = merge_anew
         self._come_last()
 
     def _come_last(self, *_: object) -> None:
-        """Be the last to be called before a cell: autoreload is called there, too."""
+        """Be called last before a cell, because that is when autoreload is called."""
         shell = IPython.get_ipython()
         if shell is not None:
             with contextlib.suppress(ValueError):
@@ -44,13 +42,13 @@ class IPythonAdapter(Adapter):
 
     def _before_cell(self, *_: object) -> None:
         failures = []
-        for cls in [*self._merged]:
+        for cls, merge_anew in [*self._merged.items()]:
             try:
-                self._merge_anew(cls)
+                merge_anew(cls)
             except Exception as error:  # noqa: BLE001, PERF203 - the other classes go on
                 failures.append(error)
         if failures:
-            # IPython shows it, before every cell until the module is run again.
+            # IPython shows it before every cell, until the module is run again.
             msg = "autoreload has taken the merge out of methods, and it cannot be put back"
             raise ExceptionGroup(msg, failures)
 

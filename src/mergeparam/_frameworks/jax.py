@@ -61,7 +61,7 @@ class JaxPytrees(Adapter):
 class _Suspension:
     """A scope that a coroutine has opened, and that may be suspended."""
 
-    def __init__(self, owner: Callable[[], provide | None], among: set[_Suspension]) -> None:
+    def __init__(self, owner: Callable[[], object], among: set[_Suspension]) -> None:
         self.owner = owner
         self.among = among
         among.add(self)
@@ -87,15 +87,21 @@ class JaxAdapter(JaxPytrees):
         super().__init__()
         make_context: Any = jax.make_user_context
         self._key = make_context(None)
+        self._no_scope = self._key(None)
         self._thread = _Thread()
+        self._is_finalizing = sys.is_finalizing
 
-    def scope_opened(self, scope: Scope, innermost: Scope) -> None:
+    def scope_opened(self, scope: Scope) -> None:
         """Set the key for what is traced inside the scope."""
-        owner = scope.owner()
-        if owner is not None and owner.can_be_suspended and _is_in_coroutine():
+        can_be_suspended = getattr(scope.owner(), "can_be_suspended", True)
+        if can_be_suspended and scope.suspension is None and _is_in_coroutine():
             scope.suspension = _Suspension(scope.owner, self._thread.suspensions)
-        scope.beneath = self._key.value
-        self._set_key(self._key_of(innermost), innermost)
+        before, outer = self._key.value, scope.outer
+        if outer is not None and before is not outer.key and before is not self._key_of(outer):
+            # A copied context may have brought the outer scope along from elsewhere, and the
+            # thread is to have its own key back.
+            scope.beneath = (before,)
+        self._set_key(self._key_of(scope), scope)
 
     def scope_closing(self, scope: Scope, innermost: Scope, left: Scope) -> None:
         """Set the key for what is traced when the scope is closed.
@@ -108,16 +114,15 @@ class JaxAdapter(JaxPytrees):
             scope.suspension.among.discard(scope.suspension)
         if not had_key:
             return
-        if left is scope.outer:
-            # Mostly this is the key of `left`. A copied context may have brought that along
-            # from elsewhere, with a key that is not this thread's.
-            self._set_key(self._again(scope.beneath), left)
-            return
-        # Others stay open that were opened inside. The outermost of them will go back to it.
-        outermost = left
-        while outermost.outer is not scope.outer and outermost.outer is not None:
-            outermost = outermost.outer
-        outermost.beneath = scope.beneath
+        if scope.beneath is not None:
+            if left is scope.outer:
+                self._set_key(self._again(*scope.beneath), left)
+                return
+            # Scopes that were opened inside stay open; the outermost of them will give it back.
+            inside = left
+            while inside.outer is not None and inside.outer is not scope.outer:
+                inside = inside.outer
+            inside.beneath = scope.beneath
         self._set_key(self._key_of(left), left)
 
     def closed_elsewhere(self, owner: provide) -> None:
@@ -148,8 +153,8 @@ class JaxAdapter(JaxPytrees):
         if scope.suspension is not None:
             return _NO_KEY
         if scope.key is UNKNOWN_KEY:
-            items = sorted(scope.values.items())
-            scope.key = tuple((name, key_of(value)) for name, value in items)
+            items = sorted(scope.values.items())  # names differ, so no values are compared
+            scope.key = tuple([(name, key_of(value)) for name, value in items])
         return scope.key
 
     def _again(self, key: Hashable) -> Hashable:
@@ -174,11 +179,16 @@ class JaxAdapter(JaxPytrees):
         to swap it back on leaving. So one may enter another one instead of leaving, and an
         interrupt leaves nothing behind that could not be set again.
         """
+        if key is None:
+            self._no_scope.__enter__()
+            self._thread.kept = None
+            return
+        # Generators are closed when Python ends, and JAX has lost its globals then.
+        if self._is_finalizing():
+            return
         if scope is not None and scope.outer is not None:
             self._thread.kept = scope
         self._key(key).__enter__()
-        if key is None:
-            self._thread.kept = None
 
 
 class JaxWithoutKeys(JaxPytrees):
@@ -186,7 +196,7 @@ class JaxWithoutKeys(JaxPytrees):
 
     follows_scopes = True
 
-    def scope_opened(self, scope: Scope, innermost: Scope) -> None:  # noqa: ARG002 - as every adapter has it
+    def scope_opened(self, scope: Scope) -> None:
         """Refuse."""
         msg = (
             f"{scope.owner() or 'provide'!r} needs jax.make_user_context, which makes provided "
@@ -198,7 +208,7 @@ class JaxWithoutKeys(JaxPytrees):
     def reading(self, scope: Scope, name: str) -> None:  # noqa: ARG002 - as every adapter has it
         """Refuse where a trace would keep the value."""
         if scope.outer is not None and _is_tracing():
-            self.scope_opened(scope, scope)
+            self.scope_opened(scope)
 
 
 def _is_in_coroutine() -> bool:
@@ -207,18 +217,17 @@ def _is_in_coroutine() -> bool:
     Generators, such as those of `contextlib.contextmanager`, run in the context of their
     consumer, and what is opened in an `__enter__` stays open for its caller.
     """
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as inspect and logging do
-    while frame is not None and not frame.f_code.co_flags & _IN_COROUTINE:
-        module = frame.f_globals.get("__name__", "")
-        if not (
-            frame.f_code.co_name == "__enter__"
-            or frame.f_code.co_flags & inspect.CO_GENERATOR
-            or module == "contextlib"
-            or module.startswith("mergeparam.")
-        ):
-            return False
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - as inspect and logging do
+    while frame is not None:
+        code = frame.f_code
+        if code.co_flags & _IN_COROUTINE:
+            return True
+        if code.co_name != "__enter__" and not code.co_flags & inspect.CO_GENERATOR:
+            module = frame.f_globals.get("__name__", "")
+            if module != "contextlib" and not module.startswith("mergeparam."):
+                return False
         frame = frame.f_back
-    return frame is not None
+    return False
 
 
 def _is_tracing() -> bool:
