@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from mergeparam._call.resolve import as_reloaded, identity_of
 from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
 from mergeparam._declare.checks import Declaration, check_all_named, check_params, declare
-from mergeparam._declare.methods import merged_names, unwrap
+from mergeparam._declare.methods import carrier_of, merged_names, own_methods, unwrap
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
@@ -139,13 +139,13 @@ def _decorate(
 
 def merge_anew(cls: type) -> None:
     """Merge again in every own method whose function a tool has compiled anew in place."""
-    spec, new = vars(cls)["__mergeable__"], as_reloaded(cls)
-    for level in reversed(spec.methods):
+    carrier, new = carrier_of(cls), as_reloaded(cls)
+    for level in reversed(own_methods(cls)):
         found = vars(cls).get(level.name)
         code = getattr(found, "__code__", found)
         if new is not cls and code is getattr(vars(new).get(level.name), "__code__", None):
             # Its functions have the code of the new class, and merge as those of that class do.
-            cls.__mergeable__ = vars(new).get("__mergeable__", spec)  # type: ignore[attr-defined]
+            carrier.__mergeable__ = MergedClass(level.owner, own_methods(new))  # type: ignore[attr-defined]
             return
         names = {param.name for param in level.params}
         chain = unwrap(found)
@@ -161,11 +161,11 @@ def merge_anew(cls: type) -> None:
         warn_of_raw_reads(declaration)
         plan = _plan(declaration, strategy, level.provides, set())
         # Nothing of the lost merge is needed any more.
-        for name, held in [*vars(cls).items()]:
+        for name, held in [*vars(carrier).items()]:
             if name.startswith("_mergeparam_") and identity_of(held) == level.identity:
-                delattr(cls, name)
-        kept = [other for other in vars(cls)["__mergeable__"].methods if other is not level]
-        cls.__mergeable__ = MergedClass(cls.__qualname__, tuple(kept))  # type: ignore[attr-defined]
+                delattr(carrier, name)
+        kept = tuple([other for other in own_methods(cls) if other is not level])
+        carrier.__mergeable__ = MergedClass(level.owner, kept)  # type: ignore[attr-defined]
         install(cls, [plan])
 
 

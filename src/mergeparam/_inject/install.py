@@ -20,10 +20,13 @@ from mergeparam._declare.annotations import (
     optional_signature,
 )
 from mergeparam._declare.methods import (
+    CARRIER_MODULE,
     MERGED_NAMES,
     MISSING_METHOD,
+    carrier_of,
     merged_methods_of,
     merged_names,
+    own_methods,
 )
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
@@ -63,6 +66,11 @@ Change: TypeAlias = tuple[Any, str, object]
 def install(cls: type, plans: Sequence[Plan]) -> None:
     """Make the methods of a class merge, and the class carry what that needs; all or nothing."""
     changes: list[Change] = []
+    carrier = carrier_of(cls)
+    if carrier is cls and vars(cls).get("_is_protocol"):
+        protocol = next(base for base in reversed(cls.__mro__) if base.__name__ == "Protocol")
+        space = {"__module__": CARRIER_MODULE, "__slots__": ()}
+        carrier = type(cls)("Protocol", (protocol,), space)
     for plan in plans:
         method = plan.declaration.method
         unset = {param.name: param.unset for param in plan.declaration.params}
@@ -87,14 +95,15 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
                 setattr(*change)
             aliases = [name for name, held in vars(cls).items() if held is found]
             changes += [(cls, name, made) for name in {method.name, *aliases}]
-        changes += [(cls, name, value) for name, value in _private_methods(cls, plan).items()]
-    own = vars(cls)["__mergeable__"].methods if "__mergeable__" in vars(cls) else ()
-    methods = (*[plan.method for plan in plans], *own)
+        changes += [(carrier, name, made) for name, made in _private_methods(cls, plan).items()]
+    methods = (*[plan.method for plan in plans], *own_methods(cls))
     changes += [
-        (cls, MERGED_ATTRIBUTE, MERGED),
-        (cls, UNNAMED_METHOD, refuse_unnamed),
-        (cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
+        (carrier, MERGED_ATTRIBUTE, MERGED),
+        (carrier, UNNAMED_METHOD, refuse_unnamed),
+        (carrier, "__mergeable__", MergedClass(cls.__qualname__, methods)),
     ]
+    if carrier not in cls.__mro__:
+        changes.append((cls, "__bases__", (carrier, *cls.__bases__)))
     _apply(cls, changes)
 
 
