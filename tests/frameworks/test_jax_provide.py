@@ -901,9 +901,9 @@ def test_interrupts(handled):
         assert 6.0 == plain(call, 2.0)
     assert 30.0 == call(3.0)
     for stop in range(1, interrupted(-1) + 1):
-        with contextlib.suppress(Interrupt), provide(other=1):
-            with contextlib.suppress(Interrupt) if handled else contextlib.nullcontext():
-                interrupted(stop)
+        inside = contextlib.suppress(Interrupt) if handled else contextlib.nullcontext()
+        with contextlib.suppress(Interrupt), provide(other=1), inside:
+            interrupted(stop)
         assert 30.0 == call(3.0), stop
         assert 15.0 == plain(call, 5.0), stop
         assert 30.0 == call(3.0), stop

@@ -10,7 +10,7 @@ def test_module_that_must_not_be_imported(monkeypatch):
     monkeypatch.setattr(_frameworks, "_waiting", {"absent"})
     monkeypatch.setitem(sys.modules, "absent", None)
     monkeypatch.setattr(_frameworks._Seen, "modules", 0)
-    _frameworks.adapt()
+    _frameworks.load_adapters()
 
     assert {"absent"} == _frameworks._waiting
-    assert not _frameworks.has_news()
+    assert not _frameworks.imports_changed()

@@ -126,7 +126,11 @@ def make_missing(  # noqa: C901 - what may be the value, one after the other
             others = _also_missing(self, identity, wanted, merge.f_locals)
         raise missing_error(state, others)
 
-    return missing
+    def constant(self: object, asked: int) -> Any:  # noqa: ANN401 - likewise
+        return default if asked == identity and not living.scopes else missing(self, asked)
+
+    # The common case of a default takes as little as code by hand.
+    return missing if factory is not None or default is unset else constant
 
 
 def make_conflict(
@@ -252,9 +256,12 @@ def _is_forwarded(cls: type, identity: int, method: str, param: str) -> bool:
 def is_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - values are any object
     """Compare two values; those that cannot be compared, such as tracers, are different."""
     try:
+        equal = one == other
+        if equal is True or equal is False:
+            return bool(equal)
+        # Arrays of different shapes may be compared by broadcasting.
         if getattr(one, "shape", None) != getattr(other, "shape", None):
             return False
-        equal = one == other
         return bool(equal.all() if hasattr(equal, "all") else equal)
     except Exception:  # noqa: BLE001 - a foreign comparison may raise anything
         return False

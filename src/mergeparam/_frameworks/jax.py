@@ -1,9 +1,9 @@
 """JAX: pytrees are walked through, and provided values are part of the keys of traces.
 
-JAX keeps the key of `jax.jit` per thread, and a scope of provided values belongs to a context. They
-agree as long as the scope is open only while its own context runs. A coroutine may be suspended
-with its scope open, and other code of the thread runs then; so such a scope has no key. What is
-traced meanwhile is kept apart from all else, and raises where it reads a provided value.
+JAX keeps the key of `jax.jit` per thread, and a scope of provided values belongs to a context.
+They agree as long as the scope is open only while its own context runs. A coroutine may be
+suspended with its scope open, and other code of the thread runs then; so such a scope has no key.
+What is traced meanwhile is kept apart from all else, and raises where it reads a provided value.
 """
 
 from __future__ import annotations
