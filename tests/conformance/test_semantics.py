@@ -3,8 +3,8 @@
 import math
 
 import attrs
-import numpy as np
 import pytest
+from packages import np
 from outcomes import Base, attempt
 
 from mergeparam import (

@@ -80,8 +80,11 @@ def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: obje
     return call_value
 
 
-IDENTITY_OF = "__mergeparam_identity__"
-"""The attribute of a private method that holds the identity of its declaration."""
+def identity_of(method: Any) -> object:  # noqa: ANN401 - whatever a namespace holds
+    """Return the identity of the declaration that a private method was made for."""
+    # Its closure has it. Attributes do not last: IPython's autoreload replaces all of them.
+    names = getattr(getattr(method, "__code__", None), "co_freevars", ())
+    return method.__closure__[names.index("identity")].cell_contents if names else None
 
 
 # What these functions close over are plain values: Dynamo cannot trace objects of attrs in cells.
@@ -204,15 +207,29 @@ def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:
     Two classes that know nothing of each other have private methods of the same names. Where a
     class inherits from both, attribute lookup finds those of the first one.
     """
-    for base in type(self).__mro__:
-        method = vars(base).get(name)
-        if getattr(method, IDENTITY_OF, None) == identity:
-            return method  # type: ignore[return-value]  # it has our mark
+    mro = type(self).__mro__
+    for classes in (mro, map(as_reloaded, mro)):
+        for base in classes:
+            method = vars(base).get(name)
+            if identity_of(method) == identity:
+                return method  # type: ignore[return-value]  # it is one of ours
     raise MergeDefinitionError(
         f"{type(self).__qualname__} runs a method that another class has merged, and has no part "
         f"in that class. Inherit from it, or share the function before it is merged and put "
         f"@mergeable on both classes."
     )
+
+
+def as_reloaded(cls: type) -> type:
+    """Return the class that is now where a class was defined.
+
+    IPython's autoreload runs a module again, and gives the functions of old classes the code of
+    the new ones. Their private methods it cannot make new: closures stay those of before.
+    """
+    found: object = sys.modules.get(cls.__module__)
+    for name in cls.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found if isinstance(found, type) else cls
 
 
 def declared_default(self: object, param: Param) -> object:
@@ -227,11 +244,12 @@ def declared_default(self: object, param: Param) -> object:
 
 def _is_forwarded(cls: type, identity: int, method: str, param: str) -> bool:
     """Whether a class before the one of this declaration merges the parameter of the method."""
+    merges_before = False
     for level in merged_methods_of(cls):
         if level.identity == identity:
-            break
+            return merges_before
         if level.name == method and any([param == other.name for other in level.params]):
-            return True
+            merges_before = True
     return False
 
 

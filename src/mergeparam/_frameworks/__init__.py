@@ -14,6 +14,7 @@ from mergeparam._frameworks.adapter import Adapter as Adapter  # noqa: TC001 - e
 from mergeparam.errors import MergeWarning, shorten
 
 _MODULES = {
+    "IPython": "ipython",
     "beartype": "beartype",
     "flax.linen": "linen",
     "jax": "jax",
