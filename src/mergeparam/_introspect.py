@@ -7,7 +7,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from mergeparam._call.provide import is_provided, provided
-from mergeparam._call.resolve import declared_default
+from mergeparam._call.resolve import read_default
 from mergeparam._declare.methods import declarations, find_method, merged_methods_of
 from mergeparam._declare.signature import POSITIONAL, read_signature, without_parameters
 from mergeparam.errors import shorten
@@ -192,7 +192,7 @@ def _is_needed(obj: object, param: Param) -> bool:
     # Asked for in any case, because a trace must not keep an answer that is not in its key.
     if provided(param.name, param.unset) is not param.unset:
         return False
-    return is_provided(param.name) or declared_default(obj, param) is param.unset
+    return is_provided(param.name) or read_default(param)(obj) is param.unset
 
 
 def _attribute(obj: object, param: Param) -> object:
