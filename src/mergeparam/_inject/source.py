@@ -154,8 +154,3 @@ def share_unset(declaration: Declaration) -> dict[str, str]:
                 held = function.__globals__.setdefault(name, param.unset)
                 found |= {param.name: name} if held is param.unset else {}
     return found
-
-
-def is_read_through_class(param: Param, names: PrivateNames) -> bool:
-    """Whether the merge reads the parameter's `unset` object through the class."""
-    return literal_of(param.unset) is None and param.name not in names.unset_globals
