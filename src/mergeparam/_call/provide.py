@@ -7,12 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from mergeparam._frameworks import (
-    UNKNOWN_KEY,
-    imports_changed,
-    load_adapters,
-    scope_followers,
-)
+from mergeparam._frameworks import UNKNOWN_KEY, load_adapters, scope_followers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping
@@ -144,8 +139,7 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
 
     def __enter__(self) -> None:
         """Open a scope inside the one that is open here."""
-        if imports_changed():
-            load_adapters()
+        load_adapters()
         outer = _CURRENT.get()
         if outer.owner() is None:
             outer = _drop_left_open()
@@ -270,8 +264,7 @@ def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any 
         # It is not dropped here, because JAX may be tracing with its key.
         while scope.outer is not None and _is_abandoned(scope):
             scope = scope.outer
-    if imports_changed():
-        load_adapters()
+    load_adapters()
     for follower in scope_followers:
         follower.reading(scope, name)
     return scope.values.get(name, unset)

@@ -40,17 +40,13 @@ class _Seen:
     modules: ClassVar[int] = 0
 
 
-def imports_changed() -> bool:
-    """Whether anything was imported since `load_adapters` looked; a count is enough, and quick."""
-    return len(sys.modules) != _Seen.modules
-
-
 def load_adapters() -> None:
     """Load the adapter of every framework that has been imported since the last time."""
-    if not imports_changed():
+    # A count tells whether anything was imported since, and is quick.
+    if len(sys.modules) == _Seen.modules:
         return
     # Loading an adapter imports modules itself, so this looks a second time then.
-    while imports_changed():
+    while len(sys.modules) != _Seen.modules:
         _Seen.modules = len(sys.modules)
         for framework in [*_waiting]:
             if _spec_of(framework) is not None and not _is_initializing(framework):
