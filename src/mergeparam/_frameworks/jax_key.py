@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 _COMPARED = (bool, int, str, bytes, type(None))
 """1 and True are equal and trace differently, so that the type is part of every key."""
 
-_SHOWN = (float, complex)
 _CONTAINERS = (tuple, frozenset)
 
 
-def key_of(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
+def key_of(value: Any) -> Hashable:  # noqa: ANN401, PLR0911 - any object, one kind after the other
     """Return what is equal only where a trace of one value serves for the other.
 
     Arrays do not change. Whatever else has a hash is taken not to change, as the static arguments
@@ -32,31 +31,23 @@ def key_of(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
         return kind, kind(key_of(item) for item in value)
     if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
         return _Same(value)
-    if not _is_hashable(value):
+    try:
+        hash(value)
+    except Exception:  # noqa: BLE001 - a foreign hash may raise anything
         return object()
-    return kind, _compared(value), tuple(key_of(part) for part in _compared_parts(value))
-
-
-def _compared(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
-    """Return what is compared for a value; 0.0 and -0.0 are equal and trace differently."""
-    if type(value) in _SHOWN:
-        return repr(value)
+    # 0.0 and -0.0 are equal, and trace differently.
+    if kind in (float, complex):
+        return kind, repr(value)
     if isinstance(value, np.generic):
-        return value.dtype.str, value.tobytes()
-    return _Equal(value)
+        return kind, value.dtype.str, value.tobytes()
+    return kind, _Equal(value), tuple(key_of(part) for part in _compared_parts(value))
 
 
+@attrs.frozen
 class _Same:
     """An object in a key, equal to nothing but itself."""
 
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-    def __hash__(self) -> int:
-        return id(self.value)
+    value: object = attrs.field(eq=id)
 
 
 class _Equal:
@@ -73,14 +64,6 @@ class _Equal:
 
     def __hash__(self) -> int:
         return hash(self.value)
-
-
-def _is_hashable(value: object) -> bool:
-    try:
-        hash(value)
-    except Exception:  # noqa: BLE001 - a foreign hash may raise anything
-        return False
-    return True
 
 
 def _compared_parts(value: object) -> Iterable[object]:

@@ -58,13 +58,21 @@ class LinenAdapter(Adapter):
             dir(obj)
             yield from ((f".{name}", value) for name, value in vars(obj).items())
 
-    def missing_hint(self, state: CallState) -> str | None:
-        """Say which call around this one was given the parameter by name, and left it out."""
-        param = state.param
-        for frame in _callers():
-            held = frame.f_locals
+    def hint(self, state: CallState, *, is_missing: bool) -> str | None:
+        """Say which call around this one has left the parameter out, or made a tracer of it."""
+        param, is_traced = state.param, isinstance(state.call_value, jax.core.Tracer)
+        for frame in _callers() if is_missing or is_traced else ():
+            held, is_lifted = frame.f_locals, frame.f_code is _LIFTED
+            if not is_missing:
+                if is_lifted and held["name"] in _UNTRACED:
+                    return (
+                        f"nn.{held['name']} has made a tracer of what the call gave, so that it "
+                        f"is not the constructor's value, even if that was handed on: "
+                        f"{_UNTRACED[held['name']]}."
+                    )
+                continue
             # A lifted transformation drops keyword arguments unless it was told to keep them.
-            if frame.f_code is _LIFTED and not held["enable_kwargs"] and param in held["kwargs"]:
+            if is_lifted and not held["enable_kwargs"] and param in held["kwargs"]:
                 return (
                     f"nn.{held['name']} ignores keyword arguments, and {param}=... was one: "
                     f"give it by position, or to the constructor."
@@ -74,19 +82,6 @@ class LinenAdapter(Adapter):
                 return (
                     f"nn.Sequential hands keyword arguments to its first layer only, and "
                     f"{param}=... was one: give it to the constructors of the others."
-                )
-        return None
-
-    def conflict_hint(self, state: CallState) -> str | None:
-        """Say which transformation made a tracer of the value that a subclass has handed on."""
-        if not isinstance(state.call_value, jax.core.Tracer):
-            return None
-        for frame in _callers():
-            if frame.f_code is _LIFTED and frame.f_locals["name"] in _UNTRACED:
-                name = frame.f_locals["name"]
-                return (
-                    f"nn.{name} has made a tracer of what the call gave, so that it is not the "
-                    f"constructor's value, even if that was handed on: {_UNTRACED[name]}."
                 )
         return None
 
