@@ -10,14 +10,13 @@ from mergeparam._call.provide import is_provided, provided
 from mergeparam._call.resolve import read_default
 from mergeparam._declare.methods import declarations, find_method, merged_methods_of
 from mergeparam._declare.signature import POSITIONAL, read_signature, without_parameters
+from mergeparam._spec import RAISING
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
     import inspect
 
     from mergeparam._spec import Param
-
-_GIVING_IT_RAISES = ("raise", "raise_if_different")
 
 
 def merged_params(target: object, method: str = "__call__") -> tuple[Param, ...]:
@@ -84,7 +83,7 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     gone, required = set(), set()
     for param in merged_params(cls, method):
         is_set = _attribute(target, param) is not param.unset
-        if is_set and param.on_conflict in _GIVING_IT_RAISES:
+        if is_set and param.on_conflict in RAISING:
             gone.add(param.name)
         if _is_needed(target, param):
             required.add(param.name)

@@ -40,7 +40,7 @@ from mergeparam._inject.source import (
 )
 from mergeparam._inject.wrapper import EXIT_CLASSES, EXITS, PROVIDE, RUN_IN_STEPS
 from mergeparam._sentinels import MERGED
-from mergeparam._spec import MergedClass, MergedMethod
+from mergeparam._spec import RAISING, MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     for param in method.params:
         name = MISSING_METHOD + param.name + suffix
         made[name] = make_missing(method, param, name)
-        if param.on_conflict in ("raise", "raise_if_different"):
+        if param.on_conflict in RAISING:
             name = CONFLICT_METHOD + param.name + suffix
             made[name] = make_conflict(method, param, name)
         if literal_of(param.unset) is None and param.name not in method.names.unset_globals:
@@ -176,7 +176,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
             for param in level.params:
                 name = CONFLICT_METHOD + param.name + level.names.suffix
                 again = any([param.name == other.name for other in method.params])
-                if again and param.on_conflict in ("raise", "raise_if_different"):
+                if again and param.on_conflict in RAISING:
                     made[name] = make_conflict(level, param, name, forwarded=True)
     if method.injection == "wrap":
         made[EXITS] = EXIT_CLASSES
