@@ -5,6 +5,7 @@ import weakref
 
 import attrs
 import pytest
+from packages import counts_references
 from outcomes import Base, attempt
 
 from mergeparam import (
@@ -278,6 +279,7 @@ def test_object():
         provide({"flag": 1})
 
 
+@counts_references
 def test_values_are_let_go(read):
     """Nothing keeps a value that is not provided any more."""
     value = Base()

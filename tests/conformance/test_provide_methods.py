@@ -12,6 +12,7 @@ import weakref
 
 import attrs
 import pytest
+from packages import counts_references
 from outcomes import MERGES, Base, attempt, outcomes
 
 from mergeparam import (
@@ -369,6 +370,7 @@ def test_cancelled_coroutine(read):
     assert (1, 1, MissingParamError) == asyncio.run(drive())
 
 
+@counts_references
 def test_coroutine_that_is_never_awaited():
     """It warns as any does, and only of itself."""
 
@@ -386,6 +388,7 @@ class Thrown(Exception):
     """An error that a weak reference can watch."""
 
 
+@counts_references
 @pytest.mark.parametrize("end", [lambda body: body.send(1), lambda body: body.throw(Thrown())])
 def test_error_without_a_cycle(end):
     """An error that goes through a suspended body is not kept alive by its own traceback."""
@@ -409,6 +412,7 @@ def test_error_without_a_cycle(end):
     assert reference() is None
 
 
+@counts_references
 def test_nothing_is_kept_between_steps():
     """Neither what was sent nor what was thrown is held by what is around the body."""
 

@@ -4,7 +4,7 @@ import math
 
 import attrs
 import pytest
-from packages import np
+from packages import counts_references, np
 from outcomes import Base, attempt
 
 from mergeparam import (
@@ -126,7 +126,8 @@ def test_unset_that_binds_itself(policy):
         (np.arange(3), np.zeros(3), False),
         (np.ones(3), 1, False),
         (Hostile(), Hostile(), False),
-        (float("nan"), float("nan"), False),
+        # On PyPy floats of one value are one object.
+        pytest.param(float("nan"), float("nan"), False, marks=counts_references),
     ],
 )
 def test_raise_if_different(one, other, is_equal):

@@ -6,6 +6,9 @@ import inspect
 import attrs
 
 from mergeparam import MERGED, ConflictingParamError, MissingParamError, mergeable
+from mergeparam._inject.splice import can_splice
+
+INJECTIONS = [{"inject": "wrap"}] + [{"inject": "inline"}] * can_splice()
 
 
 def by_hand(self, param, call, provided):
@@ -48,7 +51,7 @@ def every_way(case):
     provides = [{"provide": True}] if case.word == "return" else []
     return [
         decorated(case, **options)
-        for options in ({"inject": "inline"}, {"inject": "wrap"}, *provides)
+        for options in (*INJECTIONS, *provides)
     ]
 
 

@@ -12,7 +12,7 @@ import types
 import weakref
 
 import pytest
-from packages import cloudpickle, needs_cloudpickle
+from packages import cloudpickle, counts_references, needs_cloudpickle
 
 from mergeparam import provide
 from mergeparam._call.provide import _CURRENT, is_provided, living, provided, run_in_steps
@@ -127,6 +127,7 @@ def test_living_is_pickled_by_name():
     assert living is cloudpickle.loads(cloudpickle.dumps(lambda: living))()
 
 
+@counts_references
 def test_scopes_that_close_in_any_order_leave_nothing():
     """The scopes that stay open are made anew; the count does not drift."""
     scopes = [provide(flag=number) for number in range(5)]
@@ -195,6 +196,7 @@ def innermost():
     return _CURRENT.get().values
 
 
+@counts_references
 def test_left_open_without_anybody_to_close_it():
     """Nobody sees it from then on, and the next `with` drops it."""
     provide(flag=1).__enter__()
@@ -218,6 +220,7 @@ def test_open_without_a_with():
     assert read() is None
 
 
+@counts_references
 def test_left_open_inside_of_others():
     """The exit around drops what was left open, in whichever place, and nothing else."""
     suspended = provide(other=2)
@@ -231,6 +234,7 @@ def test_left_open_inside_of_others():
     assert {} == innermost()
 
 
+@counts_references
 def test_closed_in_the_context_but_not_in_its_copy():
     """What a copied context has brought along was not left open; its `with` has ended."""
     with provide(flag=1):
@@ -283,6 +287,7 @@ def stops():
     return range(1, interrupted(provide(flag=1), -1) + 1)
 
 
+@counts_references
 @pytest.mark.parametrize("named", [False, True], ids=["in place", "by name"])
 def test_interrupt_that_leaves_the_scope_around(stops, named):
     """It is not swallowed, and the scope around drops what was left open while it passes."""
@@ -298,6 +303,7 @@ def test_interrupt_that_leaves_the_scope_around(stops, named):
         assert {} == seen, stop
 
 
+@counts_references
 def test_interrupt_that_is_handled_inside(stops):
     """When it is forgotten, what was left open is not seen, and dropped by the scope around."""
     for stop in stops:
@@ -308,6 +314,7 @@ def test_interrupt_that_is_handled_inside(stops):
         assert {} == innermost(), stop
 
 
+@counts_references
 def test_interrupt_without_a_scope_around(stops):
     """The next scope that is opened drops what was left open."""
     for stop in stops:
@@ -319,6 +326,7 @@ def test_interrupt_without_a_scope_around(stops):
         assert {} == innermost(), stop
 
 
+@counts_references
 def test_interrupted_steps():
     """A coroutine that is interrupted while a step opens or closes leaves nothing open."""
 
@@ -377,6 +385,7 @@ def test_steps():
     assert read() is None
 
 
+@counts_references
 def test_steps_that_raise():
     """An error of the body comes out with the scope closed, and without a cycle."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mergeparam._compat import qualified_name
@@ -154,14 +154,19 @@ def _whose(
     cls: type, definer: type, chain: tuple[Callable[..., Any], ...]
 ) -> tuple[FunctionType | None, Ownership]:
     """Tell which function in the chain is meant, and whose it is."""
-    functions = [link for link in chain if isinstance(link, FunctionType)]
+    # PyPy has functions that are not written in Python, with code that tells almost nothing.
+    functions = [
+        link
+        for link in chain
+        if isinstance(link, FunctionType) and isinstance(link.__code__, CodeType)
+    ]
     if not functions:
         return None, "opaque"
     # The one that is written in this class's body is meant, wherever it stands in the chain:
     # others lie around it as wrappers, or inside where `@wraps` has only borrowed their docs.
     if definer is cls:
         for at, link in enumerate(chain):
-            if isinstance(link, FunctionType) and _is_written_in(cls, link):
+            if any([link is one for one in functions]) and _is_written_in(cls, link):
                 # Of callable objects that nobody knows there is no telling whether this function
                 # is all that they run.
                 for outer in chain[:at]:
@@ -195,12 +200,12 @@ def _is_written_in(cls: type, function: FunctionType) -> bool:
 
 def merged_names(function: object) -> tuple[str, ...]:
     """Return the names that are merged in a function."""
-    if not isinstance(function, FunctionType):
+    if not isinstance(function, FunctionType) or MERGED_NAMES not in vars(function):
         return ()
     # `functools.wraps` copies the attribute to functions that merge nothing.
     if not any([name.startswith(MISSING_METHOD) for name in function.__code__.co_names]):
         return ()
-    names: tuple[str, ...] = vars(function).get(MERGED_NAMES, ())
+    names: tuple[str, ...] = vars(function)[MERGED_NAMES]
     return names
 
 
