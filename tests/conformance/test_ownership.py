@@ -12,8 +12,8 @@ import types
 import weakref
 
 import pytest
-from packages import cloudpickle, needs_cloudpickle
 from outcomes import CALLS, MERGES, Base, attempt, outcomes
+from packages import cloudpickle, needs_cloudpickle
 
 from mergeparam import (
     MERGED,

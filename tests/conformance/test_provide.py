@@ -5,8 +5,8 @@ import weakref
 
 import attrs
 import pytest
-from packages import counts_references
 from outcomes import Base, attempt
+from packages import counts_references
 
 from mergeparam import (
     MERGED,

@@ -12,8 +12,8 @@ import weakref
 
 import attrs
 import pytest
-from packages import counts_references
 from outcomes import MERGES, Base, attempt, outcomes
+from packages import counts_references
 
 from mergeparam import (
     MERGED,

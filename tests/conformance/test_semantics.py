@@ -4,8 +4,8 @@ import math
 
 import attrs
 import pytest
-from packages import counts_references, np
 from outcomes import Base, attempt
+from packages import counts_references, np
 
 from mergeparam import (
     MERGED,

@@ -49,10 +49,7 @@ def decorated(case, **options):
 def every_way(case):
     """Return the class decorated with every kind of merge that its method can have."""
     provides = [{"provide": True}] if case.word == "return" else []
-    return [
-        decorated(case, **options)
-        for options in (*INJECTIONS, *provides)
-    ]
+    return [decorated(case, **options) for options in (*INJECTIONS, *provides)]
 
 
 async def collect(generator):

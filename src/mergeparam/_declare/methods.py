@@ -166,7 +166,7 @@ def _whose(
     # others lie around it as wrappers, or inside where `@wraps` has only borrowed their docs.
     if definer is cls:
         for at, link in enumerate(chain):
-            if any([link is one for one in functions]) and _is_written_in(cls, link):
+            if isinstance(link, FunctionType) and _is_written_in(cls, link):
                 # Of callable objects that nobody knows there is no telling whether this function
                 # is all that they run.
                 for outer in chain[:at]:
@@ -187,8 +187,9 @@ def _is_written_in(cls: type, function: FunctionType) -> bool:
     """Whether the code of a function was written in the body of a class."""
     # `functools.wraps` changes the names of a function, but never those of its code and globals.
     name = qualified_name(function.__code__, function.__qualname__)
-    module = function.__globals__.get("__name__")
-    if (name.rpartition(".")[0], module) != (cls.__qualname__, cls.__module__):
+    if name.rpartition(".")[0] != cls.__qualname__:
+        return False
+    if function.__globals__.get("__name__") != cls.__module__:
         return False
     # A base may be a namesake: `class Dropout(Dropout)`, or the class of before a reload.
     for base in cls.__mro__[1:]:

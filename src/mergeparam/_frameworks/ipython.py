@@ -45,7 +45,7 @@ class IPythonAdapter(Adapter):
         for cls, merge_anew in [*self._merged.items()]:
             try:
                 merge_anew(cls)
-            except Exception as error:  # noqa: BLE001, PERF203 - the other classes go on
+            except Exception as error:  # noqa: BLE001 - the other classes go on
                 failures.append(error)
         if failures:
             # IPython shows it before every cell, until the module is run again.
