@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ATTRS_DEFINE = "attrs.define"
 COUNTS = 10, 100, 1_000, 10_000
-MEMORIES = "a class", "an instance", "an instance, sys.getsizeof"
+MEMORIES = "a class", "an instance"
 
 DEPENDENCIES = "attrs, typing_extensions"
 BEFORE, AFTER = f"with {DEPENDENCIES}", "with mergeparam too"
@@ -131,12 +131,8 @@ def _memory() -> Iterator[Comparison]:
         makers = {name: functools.partial(layers.make_class, way) for name, way in ways.items()}
         return {way: Sampler(functools.partial(measure, make)) for way, make in makers.items()}
 
-    measures: tuple[Callable[[Callable[[], Any]], float], ...] = (
-        lambda make: bytes_of(make, 100),
-        lambda make: bytes_of(make(), 1000),
-        lambda make: sys.getsizeof(make()()),
-    )
-    for name, measure in zip(MEMORIES, measures, strict=True):
+    each = (lambda make: bytes_of(make, 100)), (lambda make: bytes_of(make(), 1000))
+    for name, measure in zip(MEMORIES, each, strict=True):
         yield Comparison(name, functools.partial(samplers, measure), "byte", is_slow=True)
 
 
@@ -159,11 +155,10 @@ def _processes(_: Effort) -> Samplers:
     return {way: Sampler(functools.partial(take, text)) for way, text in STATEMENTS.items()}
 
 
-def _only(name: str, make: Callable[[Effort], Samplers]) -> Callable[[], list[Comparison]]:
-    return lambda: [Comparison(name, make, is_slow=True)]
-
-
-DEFINITION = Group("definition", _only("one class", _one_class), reference=ATTRS_DEFINE)
-MANY = Group("many", _only("time of each", _many), reference=f"{COUNTS[0]} classes")
+_CLASS = Comparison("one class", _one_class, is_slow=True)
+_CLASSES = Comparison("time of each", _many, is_slow=True)
+_IMPORT = Comparison(PROCESS, _processes, is_slow=True)
+DEFINITION = Group("definition", lambda: [_CLASS], reference=ATTRS_DEFINE)
+MANY = Group("many", lambda: [_CLASSES], reference=f"{COUNTS[0]} classes")
 MEMORY = Group("memory", _memory, base=UNDECORATED)
-IMPORTS = Group("imports", _only(PROCESS, _processes), base=PYTHON)
+IMPORTS = Group("imports", lambda: [_IMPORT], base=PYTHON)

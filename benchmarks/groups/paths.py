@@ -31,6 +31,7 @@ INLINE_PROVIDED = INLINE_SOURCE.replace(
     _RAISE, f"{{0}} = variable.get()\n        if {{0}} is None:\n            {_RAISE}"
 )
 VARIABLE: ContextVar[bool | None] = ContextVar("by hand", default=None)
+HELD: ContextVar[Mapping[str, object]] = ContextVar("by name", default=MappingProxyType({}))
 PROVIDED = Way("None", INLINE_PROVIDED, names={"variable": VARIABLE})
 # The very same object is no conflict, since the subclass has handed it on.
 FORWARDED = INLINE_SOURCE.replace("self.{0} is not None:", "None is not self.{0} is not {0}:")
@@ -129,6 +130,21 @@ SCOPE = "with opened():\n    {}"
 OPENED = functools.partial(provide, **{NAME: True})
 
 
+class ByHand:
+    """The values that one would provide by hand: by name, on top of those around."""
+
+    __slots__ = ("token", "values")
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+
+    def __enter__(self) -> None:
+        self.token = HELD.set({**HELD.get(), **self.values})
+
+    def __exit__(self, *_: object) -> None:
+        HELD.reset(self.token)
+
+
 def _in_scopes(name: str, body: str, make: Callable[[], Mapping[str, object]]) -> Comparison:
     calls = {HAND: SET.format(body), OURS: SCOPE.format(body)}
     return timed(name, make, calls, variable=VARIABLE, opened=OPENED)
@@ -140,9 +156,9 @@ def _make_reading() -> Mapping[str, object]:
 
 
 def _make_providing() -> Mapping[str, object]:
-    by_hand = SET.replace("True", NAME).format("return inner(x)")
+    by_hand = f"with opened({NAME}={NAME}):\n    return inner(x)"
     ours = Way("MERGED", decorate=functools.partial(mergeable, provide=True))
-    make = functools.partial(make_class, inner=abs, variable=VARIABLE)
+    make = functools.partial(make_class, inner=abs, opened=ByHand)
     return {
         HAND: make(Way("None", INLINE_SOURCE), body=by_hand)(),
         OURS: make(ours, body="return inner(x)")(),
@@ -177,7 +193,8 @@ def _paths() -> Iterator[Comparison]:
     for name, path in MERGES.items():
         yield path.comparison(name)
     yield timed(PROVIDING, _make_providing, f"layer(x, {NAME}=True)")
-    yield _in_scopes(OPENING, "pass", lambda: dict.fromkeys((HAND, OURS)))
+    calls = {HAND: f"with by_hand({NAME}=True): pass", OURS: f"with provide({NAME}=True): pass"}
+    yield timed(OPENING, lambda: dict.fromkeys(calls), calls, by_hand=ByHand, provide=provide)
     yield _in_scopes(READING, "for item in layer: item(x)", _make_reading)
     yield Comparison(CLOSING, _closing, is_slow=True)
     if torch := optional("torch"):

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mergeparam import MERGED, MergeDefinitionError, MergeWarning, _decorator, mergeable
+from mergeparam._frameworks.adapter import Adapter
 from mergeparam._inject import splice
 from mergeparam._inject.splice import can_splice
 
@@ -136,7 +137,7 @@ def test_frameworks_are_asked_and_told(monkeypatch):
     """Adapters may refuse the class, finish it, and keep it merged."""
     calls = []
 
-    class Adapter:
+    class Recording(Adapter):
         def check_decorators(self, cls, frame):
             calls.append((cls.__name__, frame.f_code.co_name))
 
@@ -146,7 +147,7 @@ def test_frameworks_are_asked_and_told(monkeypatch):
         def keep_merged(self, cls, merge_anew):
             calls.append((cls.__name__, merge_anew(cls)))
 
-    monkeypatch.setattr(_decorator, "adapters", [Adapter()])
+    monkeypatch.setattr(_decorator, "adapters", [Recording()])
     decorated(inject="wrap")
 
     assert [("Child", "decorated"), ("Child", True), ("Child", None)] == calls
