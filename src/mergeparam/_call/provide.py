@@ -15,7 +15,7 @@ from mergeparam._frameworks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Generator, Mapping
     from types import TracebackType
 
 
@@ -297,7 +297,9 @@ def _close(scope: Scope, innermost: Scope, left: Scope) -> None:
         raise
 
 
-def _drop_left_open(closing: provide | None = None, traceback: TracebackType | None = None) -> Scope:
+def _drop_left_open(
+    closing: provide | None = None, traceback: TracebackType | None = None
+) -> Scope:
     """Close the innermost scopes that were left open; return the one that is the innermost then.
 
     CPython runs signal handlers at the start of a Python function. What they raise can keep
@@ -366,4 +368,3 @@ def _make_again(scope: Scope, outer: Scope) -> Scope:
     again.beneath = scope.beneath
     again.suspension = scope.suspension
     return again
-

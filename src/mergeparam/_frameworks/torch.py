@@ -37,7 +37,7 @@ class TorchAdapter(Adapter):
 
     def is_tracing(self) -> bool:
         """Whether Dynamo runs the Python code; hints walk frames, which it cannot trace."""
-        return torch.compiler.is_compiling()
+        return bool(torch.compiler.is_compiling())
 
     def children(self, obj: object) -> Iterator[tuple[str, object]]:
         """Yield submodules, which are in a dict of their own and not among the attributes."""
