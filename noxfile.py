@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from pathlib import Path
+
 import nox
 
-PYPROJECT = nox.project.load_toml("pyproject.toml")
-PYTHONS = nox.project.python_versions(PYPROJECT)
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False
+
+PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 FIRST = PYTHONS[0]
 MEASURED = (FIRST, "3.14")
 """On these two every line runs: annotations are lazy since 3.14."""
 
+CORE = ("tests/unit", "tests/conformance", "tests/introspection", "tests/properties")
+"""What holds on every Python, with a wrapper where the bytecode is not known."""
+
 TORCH = "torch==2.13.0+cpu"
+"""A CPU build by its full version: the plain one brings gigabytes of CUDA packages along."""
+
+SPLICER = ("src/mergeparam/_inject", "src/mergeparam/_compat.py", "tests/bytecode/sweep.py")
+"""What the result of a sweep depends on, beside the Python."""
 
 nox.options.sessions = [
-    "tests",
-    "frameworks",
-    "coverage",
-    "sweep",
     "lint",
     "typing",
     "packaging",
     "docs",
     "example",
+    "tests",
+    "slow",
+    "pypy",
+    "frameworks",
+    "coverage",
+    "sweep",
 ]
-nox.options.error_on_missing_interpreters = False
 
 
 @nox.session(python=PYTHONS)
@@ -40,18 +55,47 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(python=FIRST)
+def slow(session: nox.Session) -> None:
+    """Run what one Python is enough for: the long tests, and those of the benchmarks."""
+    session.install("-e", ".[test]", "--group", "compared")
+    session.run("pytest", "-m", "slow", *session.posargs)
+    session.run("pytest", "-m", "", "tests/benchmarks", *session.posargs)
+
+
+@nox.session(python="pypy3")
+def pypy(session: nox.Session) -> None:
+    """Run the core of the suite where nothing can be spliced."""
+    session.install("-e", ".", "--group", "pure")
+    session.run("pytest", *(session.posargs or CORE))
+
+
+@nox.session(python=FIRST)
+def pyodide(session: nox.Session) -> None:
+    """Run what every Python must do in the CPython of WebAssembly; needs Node.js with npm."""
+    folder = session.create_tmp()
+    packages = f"{folder}/packages"
+    session.install("--target", packages, "--upgrade", ".", "--group", "pure")
+    session.run("npm", "install", "--silent", "--prefix", folder, "pyodide", external=True)
+    # Deep recursion needs a larger stack than Node.js gives; tasks need an event loop of Python's.
+    runner = (".ci/pyodide.mjs", f"{folder}/node_modules/pyodide", packages)
+    chosen = session.posargs or ("tests/conformance", "tests/introspection")
+    options = ("-p", "no:cacheprovider", "-k", "not tasks and not cancelled")
+    session.run("node", "--stack-size=7000", *runner, *options, *chosen, external=True)
+
+
+@nox.session(python=FIRST)
 def frameworks(session: nox.Session) -> None:
     """Run the tests with the real frameworks, and keep what they cover."""
-    session.install("-e", ".[test,frameworks]")
-    # A CPU build, by its full version: the plain one brings gigabytes of CUDA packages along.
-    session.run("pip", "install", TORCH, success_codes=[0, 1])
+    session.install("-e", ".[docs,test]", "--group", "frameworks")
+    # Where no such build is to be had, the tests with PyTorch are skipped.
+    session.install(TORCH, success_codes=[0, 1])
     paths = ("tests/frameworks", "tests/docs/test_pages.py", "tests/examples/test_transformer.py")
-    session.run("coverage", "run", "-m", "pytest", *paths, *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-m", "", *paths, *session.posargs)
 
 
 @nox.session(python=FIRST)
 def coverage(session: nox.Session) -> None:
-    """Report what the suite covers on all Pythons together."""
+    """Report what `tests` and `frameworks` have covered together."""
     session.install("coverage[toml]")
     session.run("coverage", "combine")
     session.run("coverage", "report")
@@ -59,31 +103,46 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def sweep(session: nox.Session) -> None:
-    """Splice into every function of the standard library."""
+    """Splice into every function of the standard library.
+
+    `SWEPT` may name a folder that remembers what was swept without a mismatch. The same Python
+    with the same splicer is swept by a sample then.
+    """
     session.install("-e", ".")
-    session.run("python", "tests/bytecode/sweep.py", *session.posargs)
+    command = ("python", "tests/bytecode/sweep.py")
+    if session.posargs or "SWEPT" not in os.environ:
+        session.run(*command, *session.posargs)
+        return
+    files = [path for name in SPLICER for path in (Path(name), *sorted(Path(name).rglob("*.py")))]
+    version = session.run("python", "-VV", silent=True)
+    content = b"".join(path.read_bytes() for path in files if path.is_file())
+    swept = Path(os.environ["SWEPT"], hashlib.sha256(f"{version}".encode() + content).hexdigest())
+    session.run(*command, *(("--sample", "2000") if swept.exists() else ()))
+    swept.parent.mkdir(parents=True, exist_ok=True)
+    swept.touch()
 
 
 @nox.session(python=FIRST)
 def lint(session: nox.Session) -> None:
-    """Check style and types."""
-    session.install("-e", ".[lint,test]")
+    """Check style, types, and which part imports which."""
+    session.install("-e", ".[test]", "--group", "lint", "--group", "compared")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    session.run("lint-imports")
 
 
 @nox.session(python=FIRST)
 def typing(session: nox.Session) -> None:
     """Check what type checkers say of the package that is installed."""
-    session.install(".[typing]")
+    session.install(".[bench,cli]", "--group", "typing")
     session.run("pytest", "tests/typing", *session.posargs)
 
 
 @nox.session(python=FIRST)
 def packaging(session: nox.Session) -> None:
     """Check what is built, and run the core of the suite against the wheel alone."""
-    session.install("-e", ".[packaging,test]")
+    session.install("-e", ".[test]", "--group", "packaging")
     session.run("pytest", "tests/packaging", *session.posargs)
 
 
@@ -93,7 +152,8 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".[docs,test]")
     strict = ("-n", "-W", "--keep-going")
     session.run("sphinx-build", *strict, "-b", "html", "docs", "build/docs")
-    session.run("pytest", "tests/docs", *session.posargs)
+    # The pages' examples run in the session `frameworks`, which has all that they import.
+    session.run("pytest", "tests/docs", "--ignore=tests/docs/test_pages.py", *session.posargs)
 
 
 @nox.session(python=FIRST)
@@ -106,5 +166,5 @@ def example(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def bench(session: nox.Session) -> None:
     """Measure what merging costs, and write the figures, the charts and the report."""
-    session.install("-e", ".[bench]")
+    session.install("-e", ".[bench]", "--group", "compared")
     session.run("python", "-m", "benchmarks", *session.posargs)

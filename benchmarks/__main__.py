@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from mergeparam._cli.bench import require_extra
-from mergeparam._cli.refusal import Refusal
+from mergeparam._bench import Refusal, require_extra
 
 
 def main() -> int:
@@ -15,7 +14,7 @@ def main() -> int:
     except Refusal as refusal:
         print(f"python -m benchmarks: {refusal}", file=sys.stderr)
         return 2
-    from benchmarks.command import main as run  # noqa: PLC0415 - of the extra, which is there by now
+    from benchmarks.command import main as run  # noqa: PLC0415 - needs the extra
 
     return run()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import textwrap
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,19 +11,11 @@ import attrs
 from mergeparam import MERGED, Param, merge_param, mergeable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from types import ModuleType
 
-NAMES = (
-    "deterministic",
-    "train",
-    "decode",
-    "causal",
-    "frozen",
-    "stateful",
-    "cached",
-    "masked",
-)
+NAMES = "deterministic", "train", "decode", "causal", "frozen", "stateful", "cached", "masked"
+NAME = NAMES[0]
 UNDECORATED, INLINE, DECORATED = "undecorated", "inline by hand", "@mergeable"
 BY_HAND, WRAPPER = "merge_param by hand", "@mergeable, as a wrapper"
 
@@ -45,19 +37,20 @@ class Way:
     default: str
     merge: str = ""
     decorate: Callable[..., Callable[[type], type]] = lambda *_, **__: lambda cls: cls
-    names: Mapping[str, Any] = attrs.field(factory=dict)
-    """What the statements refer to."""
+    names: Mapping[str, Any] = attrs.field(factory=dict)  # what the statements refer to
+    injection: str | None = None  # how `mergeable` has to get the merge into the method
+    unset: str = "None"  # the source of the object that means "not set"
+    marker: str = "*, "  # what stands before the parameters
+    options: Mapping[str, Any] = attrs.field(factory=dict)  # those of every `Param`
 
 
 WAYS = {
     # Its default is what the others get from the constructor, so that all return the same.
     UNDECORATED: Way("True"),
     INLINE: Way("None", INLINE_SOURCE),
-    DECORATED: Way("MERGED", decorate=mergeable),
+    DECORATED: Way("MERGED", decorate=mergeable, injection="inline"),
     BY_HAND: Way("None", BY_HAND_SOURCE, names={"merge_param": merge_param}),
-    WRAPPER: Way(
-        "MERGED", decorate=lambda *params, **more: mergeable(*params, inject="wrap", **more)
-    ),
+    WRAPPER: Way("MERGED", decorate=functools.partial(mergeable, inject="wrap"), injection="wrap"),
 }
 
 
@@ -68,8 +61,6 @@ class Kind:
     name: str
     bases: str = ""
     names: Mapping[str, Any] = attrs.field(factory=dict)
-    """What the source refers to."""
-
     decorate: Callable[[type], type] = lambda cls: cls
     has_fields: bool = False
     """Whether its attributes are declared as fields, and not set by an `__init__`."""
@@ -81,23 +72,17 @@ class Kind:
 ATTRS = Kind("attrs with slots", decorate=attrs.define, has_fields=True)
 
 
-def layer_source(kind: Kind, names: Iterable[str], default: str, body: str) -> str:
-    """Return a layer as source; `names` are its attributes and its parameters."""
-    names = list(names)
-    parameters = ", ".join(f"{name}={default}" for name in names)
-    return (
-        f"class Layer{kind.bases}:\n"
-        f"{textwrap.indent(_attributes(kind, names), '    ')}\n"
-        f"    def {kind.method}(self, x, *, {parameters}):\n{textwrap.indent(body, ' ' * 8)}\n"
-    )
-
-
-def _attributes(kind: Kind, names: list[str]) -> str:
-    if kind.has_fields:
-        return "".join(f"{name}: bool | None = None\n" for name in names)
-    parameters = ", ".join(f"{name}=None" for name in names)
-    assignments = "".join(f"    self.{name} = {name}\n" for name in names)
-    return f"def __init__(self, {parameters}):\n    super().__init__()\n{assignments}"
+def layer_source(
+    kind: Kind, names: tuple[str, ...], parameters: str, body: str, unset: str = "None"
+) -> str:
+    """Return a layer as source; `names` are its attributes."""
+    attributes = "".join(f"{name}: object = {unset}\n" for name in names)
+    if not kind.has_fields:
+        assignments = "".join(f"    self.{name} = {name}\n" for name in names)
+        defaults = "".join(f", {name}={unset}" for name in names)
+        attributes = f"def __init__(self{defaults}):\n    super().__init__()\n{assignments}"
+    method = f"def {kind.method}(self, x, {parameters}):\n{textwrap.indent(body, '    ')}"
+    return f"class Layer{kind.bases}:\n{textwrap.indent(f'{attributes}{method}', '    ')}\n"
 
 
 def define(source: str, names: Mapping[str, Any], module: ModuleType | None = None) -> type:
@@ -110,17 +95,29 @@ def define(source: str, names: Mapping[str, Any], module: ModuleType | None = No
 
 def make_class(
     way: Way,
-    names: tuple[str, ...],
+    names: tuple[str, ...] = (NAME,),
     kind: Kind = ATTRS,
-    more: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    body: str = "",
+    module: ModuleType | None = None,
+    **known: object,
 ) -> type:
-    """Return a class whose layers return their input and the merged parameters.
+    """Return a class whose layers return their input and the merged parameters."""
+    default = way.unset if way.default == "None" else way.default
+    parameters = way.marker + ", ".join(f"{name}={default}" for name in names)
+    merge = "".join(way.merge.format(name) for name in names)
+    body = merge + (body or f"return x, {', '.join(names)}")
+    source = layer_source(kind, names, parameters, body, way.unset)
+    cls = kind.decorate(define(source, {**kind.names, **way.names, **known}, module))
+    params = [Param(name, **way.options) for name in names]
+    return require_injection(way.decorate(*params, method=kind.method)(cls), way.injection)
 
-    `more` says of every parameter how it is merged, as `Param` has it.
-    """
-    body = "".join(way.merge.format(name) for name in names)
-    body += f"return x, {', '.join(names)}"
-    source = layer_source(kind, names, way.default, body)
-    cls = define(source, {**kind.names, **way.names})
-    params = [Param(name, **more) for name in names] if more else names
-    return way.decorate(*params, method=kind.method)(kind.decorate(cls))
+
+def require_injection(cls: type, injection: str | None) -> type:
+    """Refuse to measure a merge that has not got into the method as it should."""
+    if injection:
+        found = {method.injection for method in cls.__mergeable__.methods}  # type: ignore[attr-defined]  # of what is decorated
+        if found != {injection}:
+            msg = f"{cls.__qualname__} is merged by {found}, and not by {injection!r}"
+            raise AssertionError(msg)
+    return cls

@@ -3,57 +3,32 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
+
+from mergeparam._bench.sampling import Samplers, call_sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from mergeparam._cli.sampling import Samplers
-
-GROUPS = (
-    "calls",
-    "classes",
-    "alternatives",
-    "provide",
-    "partial",
-    "definition",
-    "body",
-    "many",
-    "imports",
-    "memory",
-    "errors",
-    "tracing",
-)
 SEPARATOR = "/"
 
+left_out: dict[str, str] = {}
+"""What could not be imported in this process, and why."""
 
-@attrs.frozen
-class Effort:
-    """How long to measure."""
+
+class Effort(NamedTuple):
+    """How long to measure: in how many processes, and what each of them does."""
 
     processes: int
-    """In how many processes a group is measured, one after the other."""
-
     runs: int
-    """How many runs there are in each, with classes made anew."""
-
     turns: int
-    """How many turns there are in each run."""
-
-    seconds: float
-    """How long one turn of calls takes."""
-
-    classes: int
-    """How many classes one turn of definitions defines."""
-
-    slow_turns: int
-    """How many turns there are where one takes seconds."""
+    slow_turns: int  # how many turns there are, in a single run, where one takes long
+    seconds: float  # how long one turn of calls takes
 
 
-THOROUGH = Effort(processes=6, runs=5, turns=15, seconds=1e-3, classes=10, slow_turns=7)
-FAST = Effort(processes=2, runs=2, turns=5, seconds=2e-4, classes=2, slow_turns=2)
+THOROUGH, FAST = Effort(3, 10, 15, 7, 1e-3), Effort(2, 2, 5, 3, 2e-4)
 
 
 @attrs.frozen
@@ -65,47 +40,45 @@ class Comparison:
     """Makes new samplers for a run, one for each way."""
 
     unit: str = "second"
+    is_slow: bool = False
 
 
 @attrs.frozen
 class Group:
-    """One question, and the comparisons that answer it."""
+    """One question, and the comparisons that answer it; `report.md` has its words."""
 
     name: str
-    title: str
-    words: str
-    """What is measured, as Markdown."""
-
     comparisons: Callable[[], Iterable[Comparison]]
     """Imports what is compared, so that only the process that measures needs it."""
 
-    base: str | None = None
-    """The way from which on the others' overhead is counted."""
-
-    reference: str | None = None
-    """The way to which the others' ratios are given."""
-
-    most: Mapping[str, int] = attrs.field(factory=dict)
-    """Fields of the effort that may be no more than this."""
-
-    is_slow: bool = False
-    """Whether one turn takes seconds."""
-
-    needs_frameworks: bool = False
-    """Whether each process takes seconds to begin."""
-
-    def effort(self, wanted: Effort) -> Effort:
-        """Return how long to measure this group."""
-        if self.is_slow or self.needs_frameworks:
-            wanted = attrs.evolve(wanted, processes=max(1, wanted.processes // 2))
-        if self.is_slow:
-            wanted = attrs.evolve(wanted, runs=1, turns=wanted.slow_turns)
-        limits = {name: min(getattr(wanted, name), limit) for name, limit in self.most.items()}
-        return attrs.evolve(wanted, **limits)
+    base: str | None = None  # the way from which on the others' overhead is counted
+    reference: str | None = None  # the way to which the others' ratios are given
 
 
-def load_group(name: str) -> Group:
-    """Return a group by its name."""
-    module = importlib.import_module(f"benchmarks.groups.{name}")
-    group: Group = module.GROUP
-    return group
+def timed(
+    name: str,
+    make: Callable[[], Mapping[str, object]],
+    call: str | Mapping[str, str] = "layer(x)",
+    **names: object,
+) -> Comparison:
+    """Compare calls of a layer for each way, which `make` makes anew for each run."""
+
+    def samplers(effort: Effort) -> Samplers:
+        found = {}
+        for way, layer in make().items():
+            known = {"x": 1.0, **names, "layer": layer}
+            text = call if isinstance(call, str) else call[way]
+            found[way] = call_sampler(text, known, effort.seconds)
+        return found
+
+    return Comparison(name, samplers)
+
+
+def optional(name: str) -> Any:
+    """Return a module, or `None` where it is not installed or does not run on this Python."""
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - whatever an import that fails raises
+        reason = f"{type(error).__name__}: {error}"
+        left_out[name.partition(".")[0]] = " ".join(reason.split())
+        return None

@@ -1,25 +1,28 @@
-"""Figures in, Markdown out."""
+"""Figures as Markdown: the tables, the headline, and the whole report."""
 
 from __future__ import annotations
 
-import math
+import collections
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.layers import BY_HAND, DECORATED, INLINE, UNDECORATED, WRAPPER
-from benchmarks.targets import Met, all_met
-from mergeparam._cli.figures import Figure, median, overhead, ratio
+from benchmarks.groups import GROUPS, calls
+from benchmarks.layers import DECORATED, UNDECORATED
+from benchmarks.results import file_name, widest
+from benchmarks.targets import TARGETS, with_spread
+from mergeparam._bench.sampling import NANOSECOND, Figure, median, overhead, ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    import pyperf
 
     from benchmarks.plan import Group
-    from benchmarks.result import Result
-    from mergeparam._cli.sampling import Samples
+    from benchmarks.results import Result
 
-_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-_BYTES = ((1024.0, "KiB"), (1.0, "bytes"))
-_COUNT = re.compile(r"^(\d+) by ")
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+TEMPLATE = Path(__file__).with_name("report.md")
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -30,122 +33,101 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def group_table(group: Group, result: Result) -> str:
     """Return what was measured of a group on one Python."""
-    head = ["", "", "median", "quartiles"]
-    head += ["a parameter adds" if _counts(group) else "adds"] if group.base else []
-    head += [f"/ {group.reference}"] if group.reference else []
-    rows = [
-        row
-        for comparison, ways in result.of_group(group.name).items()
-        for row in _rows(group, comparison, ways)
-    ]
+    adds = "a parameter adds" if group.name == calls.CALLS.name else "adds"
+    head = ["", "", "median", "quartiles"] + [adds] * bool(group.base)
+    head += [f"/ {group.reference}"] * bool(group.reference)
+    rows = []
+
+    def amount(benchmark: pyperf.Benchmark, value: float) -> str:
+        return str(benchmark.format_value(value)).replace(" us", " µs")
+
+    for comparison, ways in result.of_group(group.name).items():
+        base, reference = ways.get(group.base or ""), ways.get(group.reference or "")
+        count = int(found[1]) if (found := re.match(r"(\d+) by ", comparison)) else 1
+        for number, (way, item) in enumerate(ways.items()):
+            value, low, high = median(item)
+            spread = "" if low == high else f"{amount(item, low)} to {amount(item, high)}"
+            row = ["" if number else comparison, way, amount(item, value), spread]
+            if group.base:
+                is_other = base is not None and item is not base
+                row.append(amount(item, overhead(item, base, count).value) if is_other else "")
+            if group.reference:
+                is_other = reference is not None and item is not reference
+                row.append(with_spread(ratio(item, reference), 2) if is_other else "")
+            rows.append(row)
     return markdown_table(head, rows)
 
 
-def _rows(group: Group, comparison: str, ways: Mapping[str, Samples]) -> Iterator[list[str]]:
-    scale, unit = _unit(ways)
-    base, reference = ways.get(group.base or ""), ways.get(group.reference or "")
-    count = int(found[1]) if (found := _COUNT.match(comparison)) else 1
-    for number, (way, samples) in enumerate(ways.items()):
-        figure = median(samples)
-        row = ["" if number else comparison, way, f"{_short(figure.value / scale)} {unit}"]
-        row.append(_quartiles(figure, scale))
-        if group.base:
-            row.append(_added(samples, base, count))
-        if group.reference:
-            row.append(_ratio(samples, reference))
-        yield row
-
-
-def _counts(group: Group) -> bool:
-    return group.name == "calls"
-
-
-def _quartiles(figure: Figure, scale: float) -> str:
-    if figure.low == figure.high:
-        return ""
-    return f"{_short(figure.low / scale)} to {_short(figure.high / scale)}"
-
-
-def _added(samples: Samples, base: Samples | None, count: int) -> str:
-    if base is None or samples is base:
-        return ""
-    added = overhead(samples, base, count).value
-    scale, unit = _best_unit(abs(added), samples.unit)
-    return f"{_short(added / scale)} {unit}"
-
-
-def _ratio(samples: Samples, reference: Samples | None) -> str:
-    if reference is None or samples is reference:
-        return ""
-    return with_spread(ratio(samples, reference), 2)
-
-
-def with_spread(figure: Figure, digits: int) -> str:
-    """Return a figure with its quartiles in brackets."""
-    value, low, high = (f"{item:.{digits}f}" for item in (figure.value, figure.low, figure.high))
-    return value if low == high else f"{value} ({low} to {high})"
-
-
-def _unit(ways: Mapping[str, Samples]) -> tuple[float, str]:
-    """Return the unit in which the smallest of the values is read best."""
-    smallest = min(median(samples).value for samples in ways.values())
-    return _best_unit(smallest, next(iter(ways.values())).unit)
-
-
-def _best_unit(value: float, kind: str) -> tuple[float, str]:
-    units = _SECONDS if kind == "second" else _BYTES
-    return next((unit for unit in units if value >= unit[0]), units[-1])
-
-
-def _short(value: float) -> str:
-    """Return the value with three digits or more, as many as mean something."""
-    digits = 0 if value == 0 else 2 - math.floor(math.log10(abs(value)))
-    return f"{value:,.{min(max(digits, 0), 2)}f}"
-
-
 def target_table(results: Sequence[Result]) -> str:
-    """Return how the targets are met on every Python."""
-    found = [{item.target.text: item for item in all_met(result)} for result in results]
-    targets = {text: item.target for items in found for text, item in items.items()}
-    rows = [
-        [
-            text,
-            f"{target.most:g} {target.unit}".strip(),
-            *(_verdict(items.get(text)) for items in found),
-        ]
-        for text, target in targets.items()
-    ]
+    """Return how the targets are met on every Python; what is missed is bold."""
+    rows = []
+    for target in TARGETS:
+        verdicts = [target.verdict(result) for result in results]
+        if set(verdicts) != {"-"}:
+            rows.append([target.text, f"{target.most:g} {target.unit}".strip(), *verdicts])
     return markdown_table(["", "at most", *(result.python for result in results)], rows)
 
 
-def parameter_table(results: Sequence[Result]) -> str:
-    """Return what each of four parameters adds to a call, on every Python."""
-    groups = [result.of_group("calls") for result in results]
-    cases = [case for case in groups[0] if case.startswith("4 by") and BY_HAND in groups[0][case]]
-    ways = (INLINE, DECORATED, BY_HAND, WRAPPER)
-    rows = [
-        [
-            f"{way}, set {case.removeprefix('4 ')}",
-            *(_nanoseconds(group[case], way) for group in groups),
-        ]
-        for case in cases
-        for way in ways
+def added_by_place(result: Result) -> Mapping[str, Mapping[str, Figure]]:
+    """Return what one parameter adds to a call: by place, then by way."""
+    group = result.of_group("alternatives")
+    by_place = {place: {**group[f"by {place}"]} for place in calls.PLACES}
+    # In both places alike.
+    ways = [way for way in by_place["call"] if way != UNDECORATED]
+    return {
+        place: {way: overhead(found[way], found[UNDECORATED]) for way in ways}
+        for place, found in by_place.items()
+    }
+
+
+def headline(result: Result, chart: str) -> str:
+    """Return the headline as Markdown, with a link to the chart."""
+    by_place = added_by_place(result)
+    head = [
+        "ns that one merged parameter adds to a call",
+        *(f"set by the {it}" for it in by_place),
     ]
-    return markdown_table(["ns", *(result.python for result in results)], rows)
+    rows = []
+    for way in by_place["call"]:
+        figures = (added[way].in_units(NANOSECOND) for added in by_place.values())
+        name = f"**`{way}`**" if way == DECORATED else way
+        rows.append([name, *(with_spread(figure, 0) for figure in figures)])
+    return (
+        f"![What one merged parameter adds to a call]({chart})\n\n{markdown_table(head, rows)}\n"
+        f"Medians and quartiles, {result.place}; `python -m benchmarks` repeats them.\n"
+    )
 
 
-def _nanoseconds(ways: Mapping[str, Samples], way: str) -> str:
-    added = overhead(ways[way], ways[UNDECORATED], 4)
-    return with_spread(Figure(added.value * 1e9, added.low * 1e9, added.high * 1e9), 1)
+def refreshed(text: str, content: str) -> str:
+    """Return the text with the content between the two marks in it."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        msg = f"the file has no {BEGIN} ... {END}"
+        raise ValueError(msg)
+    return f"{before}{BEGIN}\n{content}{END}{after}"
 
 
-def _verdict(item: Met | None) -> str:
-    if item is None:
-        return "-"
-    text = with_spread(item.figure, item.target.digits)
-    return text if item.is_met else f"**{text}**"
-
-
-def machine_line(result: Result) -> str:
-    """Name the Python and the machine."""
-    return f"{result.python} on {result.machine}"
+def report(results: Sequence[Result], charts: Mapping[str, str], folder: str, turns: int) -> str:
+    """Return the report: the template, without the sections that nothing was measured for."""
+    most = widest(results)
+    minutes = [int(item.metadata["minutes"]) for item in results if "minutes" in item.metadata]
+    loads = sorted({item.metadata["load"] for item in results if "load" in item.metadata})
+    values = {f"chart_{name}": f"![{name}]({path})\n\n" for name, path in charts.items()}
+    values |= {
+        "results": folder,
+        "file": file_name(most.metadata),
+        "turns": str(turns),
+        "minutes": f", about {max(minutes)} minutes" if minutes else "",
+        "targets": target_table(results),
+        "machines": "; ".join({result.place.partition(" on ")[2]: None for result in results}),
+        "loads": f", at load averages from {loads[0]} to {loads[-1]}" if loads else "",
+    }
+    for name, group in GROUPS.items():
+        if ways := most.of_group(name):
+            facts = next(iter(next(iter(ways.values())).values())).get_metadata()
+            missing = f" Left out: {facts['left_out']}." if "left_out" in facts else ""
+            values[f"table_{name}"] = f"{group_table(group, most)}\n{most.place}.{missing}\n"
+    sections = re.split(r"(?m)^(?=## )", TEMPLATE.read_text(encoding="utf-8"))
+    kept = [text for text in sections if {*re.findall(r"\{(table_\w+)\}", text)} <= values.keys()]
+    return "".join(kept).format_map(collections.defaultdict(str, values))

@@ -2,161 +2,106 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import attrs
 
-from benchmarks.groups import body, calls, definition, imports, memory, partial
+from benchmarks.groups import calls, definition, paths
 from benchmarks.layers import BY_HAND, DECORATED, INLINE, UNDECORATED
-from mergeparam._cli.figures import Figure, combined, overhead_ratio, ratio
+from mergeparam._bench.sampling import Figure, combined, median, ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from benchmarks.result import Result
-    from mergeparam._cli.sampling import Samples
+    from benchmarks.results import Result, Ways
 
-    Ways = Mapping[str, Samples]
 
-KIB, MILLISECOND = 1024, 1e-3
+def with_spread(figure: Figure, digits: int) -> str:
+    """Return a figure with its quartiles in brackets."""
+    value, low, high = (f"{item:.{digits}f}" for item in figure)
+    return value if low == high else f"{value} ({low} to {high})"
 
 
 @attrs.frozen
 class Target:
-    """A figure of every case of a comparison, and the most that it may be."""
+    """The most that a figure of some comparisons of a group may be; none named are all."""
 
     text: str
     most: float
+    unit: str
     group: str
     figure: Callable[[Ways], Figure]
-    cases: Callable[[str], bool] = lambda _: True
-    """Which comparisons of the group are cases of this."""
+    cases: tuple[str, ...] = ()
 
-    unit: str = ""
-    digits: int = 2
-
-
-@attrs.frozen
-class Met:
-    """How a target is met: the figure of the worst case."""
-
-    target: Target
-    case: str
-    figure: Figure
-
-    @property
-    def is_met(self) -> bool:
-        """Whether even the worst case stays within the target, as exactly as it is written."""
-        return round(self.figure.value, self.target.digits) <= self.target.most
+    def verdict(self, result: Result) -> str:
+        """Return the figure of the worst case, bold where it is beyond the target."""
+        group = result.of_group(self.group)
+        found = [self.figure(group[case]) for case in self.cases or group if case in group]
+        if not found:
+            return "-"
+        worst, digits = max(found), {"": 2, "B": 0}.get(self.unit, 1)
+        text = with_spread(worst, digits)
+        # It is compared as exactly as it is written.
+        return text if round(worst.value, digits) <= self.most else f"**{text}**"
 
 
 def _of(one: str, other: str) -> Callable[[Ways], Figure]:
     return lambda ways: ratio(ways[one], ways[other])
 
 
+def _time(way: str, unit: float = 1e-6) -> Callable[[Ways], Figure]:
+    return lambda ways: median(ways[way]).in_units(unit)
+
+
+def _added(one: str, base: str, unit: float = 1) -> Callable[[Ways], Figure]:
+    return lambda ways: combined(lambda a, b: (a - b) / unit, ways[one], ways[base])
+
+
 def _overheads(ways: Ways) -> Figure:
-    return overhead_ratio(ways[DECORATED], ways[BY_HAND], ways[UNDECORATED])
+    def divided(ours: float, by_hand: float, base: float) -> float:
+        return (ours - base) / (by_hand - base) if by_hand != base else math.nan
+
+    return combined(divided, ways[DECORATED], ways[BY_HAND], ways[UNDECORATED])
 
 
-def _added(one: str, base: str, scale: float) -> Callable[[Ways], Figure]:
-    def figure(ways: Ways) -> Figure:
-        return combined(lambda a, b: (a - b) / scale, ways[one], ways[base])
-
-    return figure
-
-
-def _is_merged(case: str) -> bool:
-    return case.rpartition(" ")[2] in calls.PLACES
-
-
-_SHORT, *_, _LONG = (body.body_name(lines) for lines in body.LINES)
-_TRIES = body.body_name(body.LINES[-1], body.TRIES)
-
-TARGETS = (
-    Target(
-        "a call, `@mergeable` / inline by hand",
-        1.03,
-        calls.GROUP.name,
-        _of(DECORATED, INLINE),
-        _is_merged,
-    ),
-    Target(
-        "what a parameter adds to it, `@mergeable` / `merge_param` by hand",
-        0.40,
-        calls.GROUP.name,
-        _overheads,
-        _is_merged,
-    ),
-    Target(
-        "a call through `strict_partial` / `functools.partial`",
-        1.5,
-        partial.GROUP.name,
-        _of(partial.STRICT, partial.LOOSE),
-        lambda case: case == partial.CALLING,
-    ),
-    Target(
-        "decorating a class, `@mergeable` / `attrs.define`",
-        0.5,
-        definition.GROUP.name,
-        _of(definition.DECORATED, definition.ATTRS_DEFINE),
-    ),
-    Target(
-        f"the same, a body of {_LONG} / {_SHORT}",
-        2,
-        body.GROUP.name,
-        _of(_LONG, _SHORT),
-        lambda case: case == DECORATED,
-    ),
-    Target(
-        f"the same, a body of {_TRIES} / {_SHORT}",
-        2,
-        body.GROUP.name,
-        _of(_TRIES, _SHORT),
-        lambda case: case == DECORATED,
-    ),
-    Target(
-        f"what `import mergeparam` adds to `import {imports.DEPENDENCIES}`",
-        10,
-        imports.GROUP.name,
-        _added(imports.AFTER, imports.BEFORE, MILLISECOND),
-        lambda case: case == imports.PROCESS,
-        unit="ms",
-        digits=1,
-    ),
-    Target(
-        "what a decorated class adds to the memory",
-        8,
-        memory.GROUP.name,
-        _added(DECORATED, UNDECORATED, KIB),
-        lambda case: case == memory.CLASS,
-        unit="KiB",
-        digits=1,
-    ),
-    Target(
-        "what its instance adds",
-        0,
-        memory.GROUP.name,
-        _added(DECORATED, UNDECORATED, 1),
-        lambda case: case != memory.CLASS,
-        unit="B",
-        digits=0,
-    ),
-)
+def _targets() -> Iterator[Target]:
+    inline = "a call, `@mergeable` / inline by hand"
+    yield Target(inline, 1.03, "", "calls", _of(DECORATED, INLINE), MERGED)
+    adds = "what a parameter adds to it, `@mergeable` / `merge_param` by hand"
+    yield Target(adds, 0.4, "", "calls", _overheads, MERGED)
+    beside, ours = _of(paths.OURS, paths.HAND), _time(paths.OURS)
+    most = {name: path.most for name, path in paths.MERGES.items()}
+    for name, limit in (most | {paths.PROVIDING: 2, paths.OPENING: 2}).items():
+        yield Target(f"{name}, / by hand", limit, "", "paths", beside, (name,))
+    slow = {f"{paths.OPENING}, JAX imported": 3, f"{paths.READING}, JAX imported": 8}
+    for name, limit in (slow | {paths.CLOSING: 8}).items():
+        yield Target(name, limit, "µs", "paths", ours, (name,))
+    module = _time(paths.OURS, 100e-6)
+    yield Target("find_unset, for each module", 25, "µs", "paths", module, (paths.FINDING,))
+    neither = "set in neither place"
+    yield Target(f"an error, {neither}", 4, "µs", "errors", _time(DECORATED), (neither,))
+    bound, making = _of(paths.STRICT, paths.LOOSE), _time(paths.STRICT)
+    for name, (*_, limit) in paths.PARTIALS.items():
+        text = f"{name}, `strict_partial` / `functools.partial`"
+        yield Target(text, limit, "", "partial", bound, (name,))
+    yield Target("making a `strict_partial`", 4, "µs", "partial", making, (paths.MAKING,))
+    text, define = "decorating a class, `@mergeable` / `attrs.define`", definition.ATTRS_DEFINE
+    yield Target(text, 0.55, "", "definition", _of(DECORATED, define))
+    text, added = (
+        "what `import mergeparam` adds to",
+        _added(definition.AFTER, definition.BEFORE, 1e-3),
+    )
+    before = f"{text} `import {definition.DEPENDENCIES}`"
+    yield Target(before, 8, "ms", "imports", added, (definition.PROCESS,))
+    (first, *others), adds = definition.MEMORIES, "what a decorated class adds to the memory"
+    kib = _added(DECORATED, UNDECORATED, 1024)
+    yield Target(adds, 8, "KiB", "memory", kib, (first,))
+    size = _added(DECORATED, UNDECORATED)
+    yield Target("what its instance adds", 0, "B", "memory", size, tuple(others))
 
 
-def met(target: Target, result: Result) -> Met | None:
-    """Return how a target is met on one Python; `None` where that was not measured."""
-    cases = [
-        Met(target, case, target.figure(ways))
-        for case, ways in result.of_group(target.group).items()
-        if target.cases(case)
-    ]
-    return max(cases, key=lambda item: item.figure.value, default=None)
+MERGED = tuple(f"{count} by {place}" for place in calls.PLACES for count in calls.COUNTS)
+"""The calls in which one place sets the parameters."""
 
-
-def all_met(result: Result) -> Iterator[Met]:
-    """Yield how each target is met, of those that were measured."""
-    for target in TARGETS:
-        found = met(target, result)
-        if found is not None:
-            yield found
+TARGETS = tuple(_targets())

@@ -1,143 +1,169 @@
-"""What a merged call costs, by the number of parameters and by where their values are from."""
+"""What a merged call costs: by parameters, place and kind of class, raising, and beside others."""
 
 from __future__ import annotations
 
-import contextlib
-from contextvars import ContextVar
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from benchmarks.layers import (
-    DECORATED,
-    INLINE,
-    NAMES,
-    UNDECORATED,
-    WAYS,
-    WRAPPER,
-    Way,
-    make_class,
-)
-from benchmarks.plan import Comparison, Effort, Group
-from mergeparam import provide
-from mergeparam._cli.sampling import Sampler, call_sampler, inside
+from benchmarks import layers
+from benchmarks.layers import INLINE, NAME, NAMES, UNDECORATED, WAYS, Kind, Way
+from benchmarks.plan import Comparison, Group, optional, timed
+from mergeparam import merge_param
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping
 
-COUNTS = (1, 2, 4, 8)
-PLACES = ("call", "constructor")
+    Method = Callable[..., Any]
 
-INLINE_DEFAULT = """\
-if {0} is None:
-    {0} = self.{0}
-    if {0} is None:
-        {0} = True
-elif self.{0} is not None:
-    raise ValueError("{0} is set in both places")
-"""
-INLINE_PROVIDED = """\
-if {0} is None:
-    {0} = self.{0}
-    if {0} is None:
-        {0} = variables_{0}.get()
-        if {0} is None:
-            raise ValueError("{0} is set nowhere")
-elif self.{0} is not None:
-    raise ValueError("{0} is set in both places")
-"""
-VARIABLES = {name: ContextVar[bool | None](name, default=None) for name in NAMES}
+COUNTS = 1, 2, 4, 8
+PLACES = "call", "constructor"
 
 
 @attrs.frozen
 class Case:
-    """How many parameters, and where their values are from."""
+    """How many parameters there are, and where their values are from."""
 
     count: int
     given: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the parameters."""
-        return NAMES[: self.count]
+    kind: Kind = layers.ATTRS
 
     @property
     def call(self) -> str:
         """The call that gives them, if it is to."""
-        given = (f", {name}=True" for name in self.names if self.given == "call")
+        given = (f", {name}=True" for name in NAMES[: self.count] if self.given == "call")
         return f"layer(x{''.join(given)})"
 
-    @property
-    def ways(self) -> Mapping[str, Way]:
-        """The ways that know this case."""
-        if self.given in PLACES:
-            return WAYS
-        by_hand = attrs.evolve(WAYS[INLINE], merge=INLINE_DEFAULT)
-        if self.given == "provide":
-            names = {f"variables_{name}": variable for name, variable in VARIABLES.items()}
-            by_hand = Way("None", INLINE_PROVIDED, names=names)
-        others = {name: WAYS[name] for name in (DECORATED, WRAPPER)}
-        return {UNDECORATED: WAYS[UNDECORATED], INLINE: by_hand, **others}
-
-    def __str__(self) -> str:
-        """Return what the tables call it."""
-        return f"{self.count} by {self.given}"
-
-    def make_layer(self, way: Way) -> object:
-        """Return a layer that got the parameters if its constructor is to have them."""
-        more = {"default": True} if self.given == "default" else {}
-        given = self.names if self.given == "constructor" else ()
-        return make_class(way, self.names, more=more)(**dict.fromkeys(given, True))
-
-    def context(self, way: str) -> AbstractContextManager[object]:
-        """Return what the calls are to be made in."""
-        if self.given != "provide":
-            return contextlib.nullcontext()
-        values = dict.fromkeys(self.names, True)
-        return variables_set(self.names) if way == INLINE else provide(**values)
-
-    def samplers(self, effort: Effort) -> Mapping[str, Sampler]:
-        """Return samplers of all ways."""
-        return {name: self._sampler(name, way, effort) for name, way in self.ways.items()}
-
-    def _sampler(self, name: str, way: Way, effort: Effort) -> Sampler:
-        names = {"layer": self.make_layer(way), "x": 1.0}
-        with self.context(name):
-            sampler = call_sampler(self.call, names, effort.seconds)
-        return inside(lambda: self.context(name), sampler)
+    def make(self, ways: Mapping[str, Way]) -> dict[str, Any]:
+        """Return a layer for each of the ways."""
+        names = NAMES[: self.count]
+        given = dict.fromkeys(names if self.given == "constructor" else (), True)
+        make = functools.partial(layers.make_class, names=names, kind=self.kind)
+        classes = {name: make(way) for name, way in ways.items()}
+        return {name: self.kind.ready(cls(**given)) for name, cls in classes.items()}
 
 
-@contextlib.contextmanager
-def variables_set(names: tuple[str, ...]) -> Iterator[None]:
-    """Provide the values by hand."""
-    tokens = [(VARIABLES[name], VARIABLES[name].set(True)) for name in names]
-    yield
-    for variable, token in tokens:
-        variable.reset(token)
+def _calls() -> Iterator[Comparison]:
+    for case in (Case(count, given) for given in PLACES for count in COUNTS):
+        name = f"{case.count} by {case.given}"
+        yield timed(name, functools.partial(case.make, WAYS), case.call)
 
 
-# `provide` comes last: from its first use on, looking for a provided value costs more.
-CASES = tuple(Case(count, given) for given in (*PLACES, "default", "provide") for count in COUNTS)
+def _kinds() -> Iterator[Kind]:
+    yield Kind("plain")
+    yield layers.ATTRS
+    if linen := optional("flax.linen"):
+        bound = functools.partial(linen.Module.bind, variables={})
+        yield Kind("Linen, bound", "(nn.Module)", {"nn": linen}, has_fields=True, ready=bound)
+    if nnx := optional("flax.nnx"):
+        yield Kind("NNX", "(nnx.Module)", {"nnx": nnx})
+    if equinox := optional("equinox"):
+        yield Kind("Equinox", "(eqx.Module)", {"eqx": equinox}, has_fields=True)
+    if torch := optional("torch.nn"):
+        yield Kind("torch", "(nn.Module)", {"nn": torch}, method="forward")
 
 
-def comparisons() -> Iterator[Comparison]:
-    """Yield a comparison for every case."""
-    for case in CASES:
-        yield Comparison(str(case), case.samplers)
+def _of_kinds() -> Iterator[Comparison]:
+    ways = {name: way for name, way in WAYS.items() if way.injection != "wrap"}
+    for case in (Case(1, given, kind) for kind in _kinds() for given in PLACES):
+        make = functools.partial(case.make, ways)
+        yield timed(f"{case.kind.name}, by {case.given}", make, case.call)
 
 
-GROUP = Group(
-    "calls",
-    "Calls",
-    """\
-A method of an attrs class with slots that returns its input and its parameters, in five ways:
-without a merge; with the merge written inline by hand; under `@mergeable`; with `merge_param`
-called by hand; and under `@mergeable(..., inject="wrap")`, as on Pythons whose bytecode
-mergeparam does not know. The values come from the call, from the constructor, or, where neither
-has set them, from a declared default or from `with provide(...)` around the calls. `merge_param`
-knows neither of these; by hand, a default is a literal, and a `ContextVar` provides a value.""",
-    comparisons,
-    base=UNDECORATED,
-    reference=INLINE,
-)
+def way_of_flax() -> dict[str, Way]:
+    """Return the way to merge in Flax, where that is installed."""
+    if linen := optional("flax.linen"):
+        names = {"merge_param": linen.merge_param}
+        return {"merge_param of Flax": attrs.evolve(WAYS[layers.BY_HAND], names=names)}
+    return {}
+
+
+def _errors() -> Iterator[Comparison]:
+    ways = {name: way for name, way in (WAYS | way_of_flax()).items() if name != UNDECORATED}
+    caught = "try:\n    {}\nexcept ValueError:\n    pass"
+    neither = functools.partial(Case(1, "neither").make, ways)
+    both = functools.partial(Case(1, "constructor").make, ways)
+    yield timed("set in neither place", neither, caught.format("layer(x)"))
+    yield timed("set in both places", both, caught.format(f"layer(x, {NAME}=True)"))
+
+
+def _merged(owner: object, given: Any) -> Any:
+    return merge_param(NAME, getattr(owner, NAME), given)
+
+
+def _by_wraps(library: Any, method: Method) -> Any:
+    @library.wraps(method)  # type: ignore[untyped-decorator]
+    def wrapper(self: object, *args: Any, **kwargs: Any) -> Any:
+        kwargs[NAME] = _merged(self, kwargs.get(NAME))
+        return method(self, *args, **kwargs)
+
+    return wrapper
+
+
+def _by_wrapt(library: Any, method: Method) -> Any:
+    @library.decorator  # type: ignore[untyped-decorator]
+    def wrapper(wrapped: Method, instance: object, args: Any, kwargs: Any) -> Any:
+        kwargs[NAME] = _merged(instance, kwargs.get(NAME))
+        return wrapped(*args, **kwargs)
+
+    return wrapper(method)
+
+
+def _by_decorator(library: Any, method: Method) -> Any:
+    def caller(method: Method, self: object, *args: Any, **kwargs: Any) -> Any:
+        kwargs[NAME] = _merged(self, kwargs.get(NAME))
+        return method(self, *args, **kwargs)
+
+    return library.decorate(method, caller)
+
+
+WRAPPERS: Mapping[str, tuple[str, Callable[[Any, Method], Any]]] = {
+    "a wrapper by makefun": ("makefun", _by_wraps),
+    "a wrapper by wrapt": ("wrapt", _by_wrapt),
+    "a wrapper by decorator": ("decorator", _by_decorator),
+    "a wrapper by boltons": ("boltons.funcutils", _by_wraps),
+    "a wrapper by functools.wraps": ("functools", _by_wraps),
+}
+"""The ways to wrap a method: the module that they are from, and how they do it."""
+
+
+def other_ways() -> dict[str, Way]:
+    """Return the ways to merge whose libraries are installed."""
+    ways = {name: way for name, way in WAYS.items() if way.injection != "wrap"} | way_of_flax()
+    if nnx := optional("flax.nnx.nn.normalization"):
+        source = "{0} = first_from({0}, self.{0}, error_msg='{0} is set nowhere')\n"
+        ways["first_from of NNX"] = Way("None", source, names={"first_from": nnx.first_from})
+    ways[layers.WRAPPER] = WAYS[layers.WRAPPER]
+    for name, (module, wrap) in WRAPPERS.items():
+        if library := optional(module):
+            ways[name] = Way("None", decorate=functools.partial(_on_method, wrap, library))
+    return ways
+
+
+def _on_method(wrap: Callable[[Any, Method], Any], library: Any, *_: object, **__: object) -> Any:
+    def decorate(cls: Any) -> Any:
+        cls.__call__ = wrap(library, cls.__call__)
+        return cls
+
+    return decorate
+
+
+def _make(case: Case, ways: Mapping[str, Way]) -> Mapping[str, object]:
+    made = case.make(ways)
+    if case.given == "constructor":
+        # It gives the parameter to a layer without a merge.
+        made["functools.partial"] = functools.partial(made[UNDECORATED], **{NAME: True})
+    return made
+
+
+def _beside_others() -> Iterator[Comparison]:
+    ways = other_ways()
+    for case in (Case(1, given) for given in PLACES):
+        yield timed(f"by {case.given}", functools.partial(_make, case, ways), case.call)
+
+
+CALLS = Group("calls", _calls, base=UNDECORATED, reference=INLINE)
+CLASSES = Group("classes", _of_kinds, base=UNDECORATED, reference=INLINE)
+ERRORS = Group("errors", _errors, reference=INLINE)
+ALTERNATIVES = Group("alternatives", _beside_others, base=UNDECORATED, reference=INLINE)

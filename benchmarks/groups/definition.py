@@ -1,49 +1,74 @@
-"""What it costs to decorate one class."""
+"""What is paid once: importing mergeparam, and decorating classes, in time and in memory."""
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import gc
 import linecache
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from benchmarks.layers import ATTRS, INLINE_SOURCE, NAMES, define, layer_source
-from benchmarks.optional import optional
-from benchmarks.plan import Comparison, Effort, Group
-from mergeparam import mergeable
-from mergeparam._cli.sampling import Sampler
+from benchmarks import layers
+from benchmarks.layers import DECORATED, INLINE, NAME, UNDECORATED, WAYS, WRAPPER
+from benchmarks.plan import Comparison, Effort, Group, optional
+from mergeparam import MERGED, mergeable
+from mergeparam._bench.sampling import Sampler, Samplers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import CodeType
+    from collections.abc import Callable, Iterator
 
-    Decorator = Callable[[type], type]
+ATTRS_DEFINE = "attrs.define"
+COUNTS = 10, 100, 1_000, 10_000
+MEMORIES = "a class", "an instance"
 
-NAME = NAMES[0]
-ATTRS_DEFINE, DECORATED, BYTECODE = "attrs.define", "@mergeable", "the package bytecode"
-MARKER = "behind_the_merge"
+DEPENDENCIES = "attrs, typing_extensions"
+BEFORE, AFTER = f"with {DEPENDENCIES}", "with mergeparam too"
+PROCESS, PYTHON = "a new process", "Python alone"
+STATEMENTS = {
+    PYTHON: "pass",
+    BEFORE: f"import {DEPENDENCIES}",
+    AFTER: f"import {DEPENDENCIES}, mergeparam",
+    "with every public name of it": f"import {DEPENDENCIES}; from mergeparam import *",
+}
 
 
-def definition_sampler(
-    make: Callable[[], type],
-    decorate: Decorator,
-    classes: int,
-    before: Decorator = lambda cls: cls,
+def make_layer(default: str = "MERGED") -> type:
+    """Return a new class, with a method of two lines."""
+    # The checkers of types need annotations, and the source of a file.
+    parameter, body = f"*, {NAME}: bool = {default}", "x = x + 1\nreturn x"
+    source = layers.layer_source(layers.ATTRS, (NAME,), parameter, body)
+    cls: Any = layers.define(source.replace("x, *", "x: float, *"), {})
+    file = cls.__call__.__code__.co_filename
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+    return cls  # type: ignore[no-any-return]
+
+
+def decorating(
+    decorate: Callable[[type], type],
+    make: Callable[[], type] = make_layer,
+    classes: int = 10,
+    injection: str | None = None,
 ) -> Sampler:
-    """Return a sampler of the seconds that decorating one class takes.
-
-    A class can be decorated once only, so each turn takes new ones. One more is decorated first,
-    because compiling them has driven everything else out of the processor's caches.
-    """
+    """Return a sampler of the seconds that decorating each of so many new classes takes."""
 
     def take() -> float:
-        fresh = [before(make()) for _ in range(classes + 1)]
+        fresh = [make() for _ in range(classes + 1)]
         gc.collect()
-        gc.disable()
-        decorate(fresh.pop())
+        # A few classes are measured without the collector, many with it at work.
+        if classes == COUNTS[0]:
+            gc.disable()
+        # Compiling the classes has driven everything else out of the processor's caches.
+        layers.require_injection(decorate(fresh.pop()), injection)
         start = time.perf_counter()
         for cls in fresh:
             decorate(cls)
@@ -54,103 +79,86 @@ def definition_sampler(
     return Sampler(take, classes)
 
 
-def source_of(default: str, body: str = "x = x + 1\nreturn x") -> str:
-    """Return a layer with one parameter, annotated as the checkers of types need it."""
-    source = layer_source(ATTRS, [NAME], default, body)
-    return source.replace(f"x, *, {NAME}=", f"x: float, *, {NAME}: bool = ")
+def _made(default: str = "MERGED") -> Callable[[], type]:
+    return lambda: attrs.define(make_layer(default))
 
 
-def make_class(source: str, **names: object) -> type:
-    """Return a new class, whose source is found as that of a module is."""
-    cls = define(source, names)
-    method: Any = cls.__call__
-    file = method.__code__.co_filename
-    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
-    return cls
-
-
-def splice_with(bytecode: Any) -> Decorator:
-    """Return a decorator that puts the same merge in the same place with that package."""
-    template = _template()
-
-    def decorate(cls: type) -> type:
-        function: Any = cls.__call__
-        code = function.__code__
-        target = bytecode.Bytecode.from_code(code, conserve_exception_block_stackdepth=True)
-        at = _behind_resume(target)
-        target[at:at] = _merge_of(bytecode.Bytecode.from_code(template))
-        function.__code__ = target.to_code(
-            stacksize=max(code.co_stacksize, template.co_stacksize),
-            compute_exception_stack_depths=False,
-        )
-        return cls
-
-    return decorate
-
-
-def _template() -> CodeType:
-    body = f"{INLINE_SOURCE.format(NAME)}{MARKER}\n" + f"{MARKER}\n" * 5
-    function: Any = define(layer_source(ATTRS, [NAME], "None", body), {}).__call__
-    code: CodeType = function.__code__
-    return code
-
-
-def _behind_resume(items: Any) -> int:
-    names = [(getattr(item, "name", None), getattr(item, "arg", None)) for item in items]
-    return names.index(("RESUME", 0)) + 1
-
-
-def _merge_of(items: Any) -> list[object]:
-    names = [getattr(item, "arg", None) for item in items]
-    end = next(at for at, arg in enumerate(names) if isinstance(arg, tuple) and MARKER in arg)
-    return list(items)[_behind_resume(items) : end]
-
-
-def samplers(effort: Effort) -> Mapping[str, Sampler]:
-    """Return samplers of every decorator that is installed."""
-
-    def plain() -> type:
-        return make_class(source_of("True"))
-
-    def merged() -> type:
-        return make_class(source_of("MERGED"))
-
+def _one_class(_: Effort) -> Samplers:
     found = {
-        ATTRS_DEFINE: definition_sampler(merged, attrs.define, effort.classes),
-        "dataclass": definition_sampler(merged, dataclasses.dataclass, effort.classes),
-        DECORATED: definition_sampler(merged, mergeable(NAME), effort.classes, attrs.define),
-        "@mergeable, as a wrapper": definition_sampler(
-            merged, mergeable(NAME, inject="wrap"), effort.classes, attrs.define
-        ),
+        ATTRS_DEFINE: decorating(attrs.define),
+        "dataclass": decorating(dataclasses.dataclass),
+        DECORATED: decorating(mergeable(NAME), _made(), injection="inline"),
+        WRAPPER: decorating(mergeable(NAME, inject="wrap"), _made(), injection="wrap"),
     }
-    if bytecode := optional("bytecode"):
-        found[BYTECODE] = definition_sampler(
-            plain, splice_with(bytecode), effort.classes, attrs.define
-        )
-    if beartype := optional("beartype"):
-        found["beartype"] = definition_sampler(
-            plain, beartype.beartype, effort.classes, attrs.define
-        )
-    if typeguard := optional("typeguard"):
-        found["typeguard"] = definition_sampler(
-            plain, typeguard.typechecked, effort.classes, attrs.define
-        )
+    for package, name in (("beartype", "beartype"), ("typeguard", "typechecked")):
+        if module := optional(package):
+            found[package] = decorating(getattr(module, name), _made("True"))
     return found
 
 
-def comparisons() -> Iterator[Comparison]:
-    """Yield the only comparison."""
-    yield Comparison("one class", samplers)
+def _many(effort: Effort) -> Samplers:
+    def make() -> type:
+        class Layer:
+            deterministic: bool | None = None
+
+            def __call__(self, x: object, *, deterministic: bool = MERGED) -> object:
+                return x, deterministic
+
+        return Layer
+
+    # The fast effort leaves the largest number out.
+    counts = COUNTS if effort.slow_turns > 3 else COUNTS[:-1]  # noqa: PLR2004
+    return {f"{count:,} classes": decorating(mergeable(NAME), make, count) for count in counts}
 
 
-GROUP = Group(
-    "definition",
-    "Definition",
-    """\
-Decorating a class with one method of two lines and one parameter: what `@mergeable` takes after
-`attrs.define` has made the class, beside what `attrs.define` itself takes, `dataclass`, two
-checkers of types, and the same merge spliced in with the package
-[bytecode](https://pypi.org/project/bytecode/).""",
-    comparisons,
-    reference=ATTRS_DEFINE,
-)
+def bytes_of(make: Callable[[], object], number: int) -> int:
+    """Return how many bytes each of `number` objects keeps allocated."""
+    make()  # what only the first one allocates
+    gc.collect()
+    tracemalloc.start()
+    kept: list[object] = [None] * number
+    before, _ = tracemalloc.get_traced_memory()
+    kept[:] = [make() for _ in range(number)]
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return round((after - before) / number)
+
+
+def _memory() -> Iterator[Comparison]:
+    def samplers(measure: Callable[[Callable[[], Any]], float], _: Effort) -> Samplers:
+        ways = {way: WAYS[way] for way in (UNDECORATED, INLINE, DECORATED, WRAPPER)}
+        makers = {name: functools.partial(layers.make_class, way) for name, way in ways.items()}
+        return {way: Sampler(functools.partial(measure, make)) for way, make in makers.items()}
+
+    each = (lambda make: bytes_of(make, 100)), (lambda make: bytes_of(make(), 1000))
+    for name, measure in zip(MEMORIES, each, strict=True):
+        yield Comparison(name, functools.partial(samplers, measure), "byte", is_slow=True)
+
+
+def _processes(_: Effort) -> Samplers:
+    # Compiled modules are kept in a folder of their own.
+    cache = tempfile.mkdtemp(prefix="mergeparam-benchmarks-")
+    atexit.register(shutil.rmtree, cache)
+
+    def take(statement: str) -> float:
+        environment = os.environ | {"PYTHONPYCACHEPREFIX": cache}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        # The processor's time depends less on what else runs on the machine.
+        text = f"import time; {statement}; print(time.process_time())"
+        command = [sys.executable, "-c", text]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)  # noqa: S603 - ourselves
+        return float(done.stdout)
+
+    for statement in STATEMENTS.values():
+        take(statement)  # compiles the modules
+    return {way: Sampler(functools.partial(take, text)) for way, text in STATEMENTS.items()}
+
+
+_CLASS = Comparison("one class", _one_class, is_slow=True)
+_CLASSES = Comparison("time of each", _many, is_slow=True)
+_IMPORT = Comparison(PROCESS, _processes, is_slow=True)
+DEFINITION = Group("definition", lambda: [_CLASS], reference=ATTRS_DEFINE)
+MANY = Group("many", lambda: [_CLASSES], reference=f"{COUNTS[0]} classes")
+MEMORY = Group("memory", _memory, base=UNDECORATED)
+IMPORTS = Group("imports", lambda: [_IMPORT], base=PYTHON)

@@ -6,14 +6,16 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from mergeparam._call.resolve import as_reloaded, identity_of
 from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
 from mergeparam._declare.checks import Declaration, check_all_named, check_params, declare
+from mergeparam._declare.methods import carrier_of, merged_names, own_methods, unwrap
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
-from mergeparam._inject.source import PrivateNames, choose_suffix, share_unset
+from mergeparam._inject.source import choose_suffix, share_unset
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
-from mergeparam._spec import MergedMethod, Param
+from mergeparam._spec import MergedClass, MergedMethod, Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -131,7 +133,40 @@ def _decorate(
     install(cls, plans)
     for adapter in adapters:
         adapter.finish_class(cls)
+        adapter.keep_merged(cls, merge_anew)
     return cls
+
+
+def merge_anew(cls: type) -> None:
+    """Merge again in every own method whose function a tool has compiled anew in place."""
+    carrier, new = carrier_of(cls), as_reloaded(cls)
+    for level in reversed(own_methods(cls)):
+        found = vars(cls).get(level.name)
+        code = getattr(found, "__code__", found)
+        if new is not cls and code is getattr(vars(new).get(level.name), "__code__", None):
+            # Its functions have the code of the new class, and merge as those of that class do.
+            carrier.__mergeable__ = MergedClass(level.owner, own_methods(new))  # type: ignore[attr-defined]
+            return
+        names = {param.name for param in level.params}
+        chain = () if found is None else unwrap(found)
+        if found is None or any(names <= {*merged_names(link)} for link in chain):
+            continue
+        for link in chain:
+            # IPython compiles a single method in a class of this name.
+            lost = getattr(link, "__code__", None)
+            if lost is not None and lost.co_qualname == f"__autoreload_class__.{lost.co_name}":
+                link.__code__ = lost.replace(co_qualname=f"{cls.__qualname__}.{lost.co_name}")
+        strategy = choose_injection("auto" if level.injection == "inline" else "wrap")
+        (declaration,) = declare(cls, level.params, level.name)
+        warn_of_raw_reads(declaration)
+        plan = _plan(declaration, strategy, level.provides, set())
+        # Nothing of the lost merge is needed any more.
+        for name, held in [*vars(carrier).items()]:
+            if name.startswith("_mergeparam_") and identity_of(held) == level.identity:
+                delattr(carrier, name)
+        kept = tuple([other for other in own_methods(cls) if other is not level])
+        carrier.__mergeable__ = MergedClass(level.owner, kept)  # type: ignore[attr-defined]
+        install(cls, [plan])
 
 
 def _plan(
@@ -177,11 +212,11 @@ def _plan(
         injection=injection,
         size=size,
         identity=identity,
-        suffix=names.suffix,
+        names=names,
         original=read_original(method.function),
         provides=provides,
     )
-    return Plan(declaration, merged, names, code)
+    return Plan(declaration, merged, code)
 
 
 def _frame_of_the_class() -> FrameType:

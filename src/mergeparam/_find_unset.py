@@ -52,6 +52,7 @@ class _Kind(NamedTuple):
     """What the walk has to know of a type, so that it looks at each type once."""
 
     is_opaque: bool
+    is_builtin: bool
     container: type | None
     slots: tuple[tuple[str, types.MemberDescriptorType], ...]
     methods: tuple[str, ...]
@@ -131,6 +132,9 @@ def _walk(model: object) -> Iterator[_Place]:
         yield place
         for step, key, child in _children(place[0], place[1]):
             kind = kind_of(child)
+            # Every module of PyTorch holds a dozen empty dicts, most of them for hooks.
+            if kind.is_builtin and not child and not getattr(child, "__dict__", None):
+                continue
             if not kind.is_opaque and id(child) not in seen:
                 seen[id(child)] = child
                 waiting.append((child, kind, place, step, key))
@@ -150,6 +154,7 @@ def _examine(obj: object, opaque_types: tuple[type, ...]) -> _Kind:
     cls = type(obj)
     return _Kind(
         is_opaque=isinstance(obj, opaque_types),
+        is_builtin=cls in _BUILTIN_CONTAINERS,
         container=next((kind for kind in (dict, list, tuple) if isinstance(obj, kind)), None),
         slots=tuple(
             (name, value)
@@ -164,7 +169,7 @@ def _examine(obj: object, opaque_types: tuple[type, ...]) -> _Kind:
 
 def _children(obj: Any, kind: _Kind) -> Iterator[tuple[str, object, object]]:  # noqa: ANN401 - of any kind
     """Yield what an object holds: the format of a step to it, what stands in that, and itself."""
-    if type(obj) not in _BUILTIN_CONTAINERS:
+    if not kind.is_builtin:
         for adapter in _frameworks.adapters:
             for step, child in adapter.children(obj):
                 yield "{}", step, child

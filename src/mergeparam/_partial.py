@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SHOWN_INSTEAD = {"__signature__", "__wrapped__"}
+"""What a function has that shows other parameters than its code."""
+
 _IN_C = not isinstance(functools.partial.__new__, FunctionType)
 """Whether `functools.partial` is written in C; PyPy's is written in Python."""
 
@@ -78,9 +81,8 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
         if positional:
             given = shorten(positional[0])
             msg = (
-                f"strict_partial binds arguments by name, and {given} was given by position. "
-                f"Write strict_partial({_name(function)}, name={given}), with the name of the "
-                f"parameter that it is for."
+                f"strict_partial binds by name, and {given} was given by position. Write "
+                f"strict_partial({_name(function)}, name={given}), with the parameter's name."
             )
             raise TypeError(msg)
         self = super().__new__(cls, function) if _IN_C else object.__new__(cls)
@@ -178,8 +180,7 @@ def _read_by_name(function: Callable[..., Any]) -> tuple[dict[str, int], bool]:
 
     Keyword-only names stand behind all positions. Where nobody can tell, any name is taken.
     """
-    shows_another = hasattr(function, "__wrapped__") or hasattr(function, "__signature__")
-    if isinstance(function, FunctionType) and not shows_another:
+    if isinstance(function, FunctionType) and _SHOWN_INSTEAD.isdisjoint(vars(function)):
         # `inspect.signature` says the same, and takes twenty times as long.
         code = function.__code__
         first, end = code.co_posonlyargcount, code.co_argcount
@@ -208,23 +209,25 @@ def _make_strict(
     """
 
     def check(given: list[object], named: dict[str, object]) -> None:
+        # The function may have changed since it was bound.
         positions = _read_by_name(function)[0] if given else {}
         again = {name: given[at] for name, at in positions.items() if at < len(given)} | named
         for name, value in values.items():
             if name in again:
-                raise bound_again_error(
-                    _written(function, values), name, value, again[name]
-                ) from None
+                written = _written(function, values)
+                raise bound_again_error(written, name, value, again[name]) from None
 
     # Behind the first position that is bound, nothing can be given by position.
     limit = min([positions.get(name, sys.maxsize) for name in values], default=sys.maxsize)
     quick = min(limit, 3)
     make = _compile_strict(tuple(values), quick)
-    return make(function, values, check, limit - quick, *values.values())
+    return make(function, values, check, limit - quick, _NOT_GIVEN, *values.values())
 
+
+_NOT_GIVEN = object()
 
 _SOURCE = """\
-def make(function, values, check, spare, {cells}):
+def make(function, values, check, spare, not_given, {cells}):
     def strict({parameters}*others, **named):
         if others or named:
             if len(others) > spare:
@@ -275,10 +278,9 @@ def _compile_strict(names: tuple[str, ...], quick: int) -> Callable[..., Callabl
         any_call=calls(16, others="*others", named="**named"),
         quick_call=calls(8),
     )
-    namespace: dict[str, Any] = {"not_given": object()}
+    namespace: dict[str, Callable[..., Callable[..., Any]]] = {}
     exec(compile(source, "<strict_partial>", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own source, in which the only foreign text is identifiers
-    make: Callable[..., Callable[..., Any]] = namespace["make"]
-    return make
+    return namespace["make"]
 
 
 def _written(function: Callable[..., Any], values: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import unicodedata
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import attrs
 
@@ -70,17 +70,18 @@ class Param:
 
     def __attrs_post_init__(self) -> None:
         """Refuse values that cannot be meant."""
-        name, given = _folded(self.name), _folded(self.attribute)
-        path = name if given is None else given
-        if not _is_path(name) or "." in str(name):
+        name = _path(self.name)
+        if name is None or "." in name:
             raise MergeDefinitionError(
-                f"Param(name={shorten(name)}) is no parameter's name. "
+                f"Param(name={shorten(self.name)}) is no parameter's name. "
                 f"Write the name of a parameter of the method, such as Param('deterministic')."
             )
-        if not _is_path(path):
+        given: object = self.attribute
+        path = name if given is None else _path(given)
+        if path is None:
             raise MergeDefinitionError(
-                f"Param({name!r}, attribute={shorten(path)}) is no path to an attribute. "
-                f"Write names with dots between them and without self, such as "
+                f"Param({name!r}, attribute={shorten(self.attribute)}) is no path to an "
+                f"attribute. Write names with dots between them and without self, such as "
                 f"attribute='wrapped.{name}'."
             )
         # This is attrs' way around a frozen class.
@@ -116,16 +117,25 @@ class Param:
         ) -> None: ...
 
 
-def _folded(name: object) -> object:
-    """Return a name as Python writes it: it folds characters such as the ligature fi."""
-    return unicodedata.normalize("NFKC", name) if isinstance(name, str) else name
+def _path(given: object) -> str | None:
+    """Return what one can write behind `self.` as Python takes it, else nothing."""
+    if not isinstance(given, str):
+        return None
+    # Python folds some characters in names, such as the ligature of f and i.
+    path = unicodedata.normalize("NFKC", given)
+    names = [part.isidentifier() and not keyword.iskeyword(part) for part in path.split(".")]
+    return path if all(names) else None
 
 
-def _is_path(path: object) -> bool:
-    """Whether one can write this behind `self.`."""
-    return isinstance(path, str) and all(
-        [part.isidentifier() and not keyword.iskeyword(part) for part in path.split(".")]
-    )
+class PrivateNames(NamedTuple):
+    """The names of what the merge reads besides the method's own parameters.
+
+    The names of the class's private methods end in `suffix`. `unset_globals` has, by parameter,
+    the globals that hold `unset` objects.
+    """
+
+    suffix: str
+    unset_globals: dict[str, str]
 
 
 @attrs.frozen
@@ -139,13 +149,11 @@ class MergedMethod:
     size: int
     """How many bytes of instructions the merge has in the method's code."""
 
-    identity: int
+    identity: int = attrs.field(eq=False)
     """A number that no other declaration has. The merge hands it to the private methods that it
     calls, because two classes that are merged under the same names may meet in one subclass."""
 
-    suffix: str
-    """What stands behind the names of those private methods, where a base has taken the names."""
-
+    names: PrivateNames = attrs.field(eq=False, repr=False)
     original: OriginalSignature = attrs.field(eq=False, repr=False)
     provides: bool = False
     """Whether the merged values are provided to the calls in the body."""

@@ -146,6 +146,8 @@ def shorten(value: object) -> str:
             text = _SHORTENER.repr_instance(value, 1)
         # What a terminal would obey, such as escape sequences, is spelled out.
         text = " ".join(text.split())
+        if text.isprintable():
+            return text
         return "".join([char if char.isprintable() else ascii(char)[1:-1] for char in text])
     except Exception:  # noqa: BLE001 - whatever a foreign repr raises
         return f"<{type(value).__name__} object whose repr raises>"

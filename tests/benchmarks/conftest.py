@@ -11,14 +11,6 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 
-@pytest.fixture(scope="session")
-def tiny():
-    """Measure next to nothing."""
-    from benchmarks.plan import Effort
-
-    return Effort(processes=1, runs=2, turns=2, seconds=1e-5, classes=1, slow_turns=2)
-
-
 @pytest.fixture(autouse=True)
 def _only_this_tree(monkeypatch):
     """Let the processes that measure find what is tested, and not the folders of tests."""

@@ -26,9 +26,9 @@ import warnings
 from mergeparam import UNSET, Param
 from mergeparam._declare.signature import read_parameters
 from mergeparam._inject.source import IDENTITY as STAND_IN
-from mergeparam._inject.source import PrivateNames, merge_source
+from mergeparam._inject.source import merge_source
 from mergeparam._inject.splice import extract_merge, splice
-from mergeparam._spec import POLICIES
+from mergeparam._spec import POLICIES, PrivateNames
 
 STDLIB = pathlib.Path(sysconfig.get_path("stdlib"))
 RESUME = dis.opmap["RESUME"]

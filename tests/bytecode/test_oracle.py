@@ -15,8 +15,7 @@ from sweep import MergeForm
 
 from mergeparam import UNSET, Param
 from mergeparam._declare.signature import read_parameters
-from mergeparam._inject.source import PrivateNames
-from mergeparam._spec import POLICIES
+from mergeparam._spec import POLICIES, PrivateNames
 
 SHORT = """
 def simple(self, x, *, d=None): return x if d else self.rate

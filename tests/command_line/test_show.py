@@ -1,18 +1,16 @@
 """`mergeparam show`: what it prints, for people and for machines."""
 
 import json
-import os
 import pathlib
-import pty
 import re
 import subprocess
 import sys
-import textwrap
 
 import pytest
 
 from mergeparam.__main__ import main
-from mergeparam._cli.target import TargetError, load
+from mergeparam._bench import Refusal
+from mergeparam._cli.target import load
 
 LAYERS = """
 import attrs
@@ -139,17 +137,14 @@ def test_bytecode(layers, capsys):
     assert "> marks the" in head
     assert "RESUME" in lines[0]
     assert lines[1 : len(marked) + 1] == marked
-    assert any("_mergeparam_neither" in line for line in marked)
-    assert not any("_mergeparam_neither" in line for line in lines[len(marked) + 1 :])
-    assert lines[-1].rstrip().endswith(("RETURN_VALUE",))
+    assert any("_mergeparam_missing" in line for line in marked)
+    assert not any("_mergeparam_missing" in line for line in lines[len(marked) + 1 :])
+    assert lines[-1].rstrip().endswith("RETURN_VALUE")
 
-
-def test_bytecode_of_a_wrapper(layers, capsys):
-    """Where nothing is spliced, the wrapper's code is shown, and it says so."""
     _, out, _ = run(capsys, "layers:Outer.Inner", "--bytecode")
 
-    assert "the merge is in a wrapper" in out
-    assert "_mergeparam_neither" in out
+    assert "the merge is in a wrapper, whose code this is" in out
+    assert "_mergeparam_missing" in out
 
 
 @pytest.mark.parametrize(
@@ -190,29 +185,8 @@ def test_module_is_imported_once(layers):
     first = load("layers:Dropout")
 
     assert first == load("layers:Dropout")
-    with pytest.raises(TargetError):
+    with pytest.raises(Refusal):
         load("layers:Nothing")
-
-
-def in_terminal(*arguments, **environment):
-    """Run the command in a terminal and return its output."""
-    parent, child = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "mergeparam", "show", *arguments],
-        stdout=child,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "140", **environment},
-        check=True,
-    )
-    os.close(child)
-    chunks = []
-    try:
-        while chunk := os.read(parent, 65536):
-            chunks.append(chunk)
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(parent)
-    assert 0 == done.returncode
-    return b"".join(chunks).decode()
 
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -253,62 +227,42 @@ def test_package(layers, tmp_path, capsys):
     ]
 
 
-@pytest.mark.parametrize("arguments", [[], ["--source"]])
-def test_colours_in_a_terminal(layers, arguments):
-    """In a terminal it is coloured; with `NO_COLOR` it is not."""
-    coloured = in_terminal("layers:Dropout", *arguments, NO_COLOR="")
-    plain = in_terminal("layers:Dropout", *arguments, NO_COLOR="1")
+@pytest.mark.parametrize("columns", [80, 140])
+@pytest.mark.parametrize("form", [[], ["--source"]])
+def test_colours_in_a_terminal(layers, capsys, monkeypatch, columns, form):
+    """In a terminal it is coloured and fits; with `NO_COLOR` it is plain; both say the same."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "")
+    _, coloured, _ = run(capsys, "layers:Dropout", *form)
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, plain, _ = run(capsys, "layers:Dropout", *form)
+    shown = ANSI.sub("", coloured)
 
     assert ANSI.search(coloured)
     assert "\x1b" not in plain
-    assert "deterministic: bool | None = None" in ANSI.sub("", coloured)
-    assert "deterministic: bool | None = None" in plain
+    assert all(len(line) <= columns and "…" not in line for line in shown.splitlines())
+    for part in ("__call__", "deterministic: bool | None = None"):
+        assert part in shown
+        assert part in plain
 
 
-def test_rich_report(layers, capsys, monkeypatch):
-    """What Rich prints says the same as the plain text."""
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "140")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    _, panel, _ = run(capsys, "layers:Dropout")
-    _, source, _ = run(capsys, "layers:Dropout", "--source")
-    panel, source = ANSI.sub("", panel), ANSI.sub("", source)
-
-    for part in ("layers:Dropout", "layers.py:", "= MERGED)", "bool | None = None)", "inline"):
-        assert part in panel
-    assert "def __call__(self, x, *, deterministic: bool | None = None):" in source
-
-
-def test_without_rich(layers):
+def test_without_rich(layers, capsys, monkeypatch):
     """Without Rich, the same command prints plain text."""
-    script = """
-    import sys
-    sys.modules["rich"] = None
-    sys.stdout.isatty = lambda: True
-    from mergeparam.__main__ import main
-    sys.exit(main(["show", "layers"]))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "NO_COLOR": ""},
-    )
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setitem(sys.modules, "rich", None)
 
-    assert (0, "") == (done.returncode, done.stderr)
-    assert done.stdout.startswith("layers:Dropout\n")
+    assert run(capsys, layers)[1].startswith("layers:Dropout\n")
 
 
 def test_installed_command(layers):
     """`mergeparam` and `python -m mergeparam` are the same."""
-    module = [sys.executable, "-m", "mergeparam"]
-    command = [str(pathlib.Path(sys.executable).parent / "mergeparam")]
+    command = pathlib.Path(sys.executable).parent / "mergeparam"
     outputs = {
-        subprocess.run(
-            [*start, "show", "layers"], capture_output=True, text=True, check=True
-        ).stdout
-        for start in (module, command)
+        subprocess.check_output([*start, "show", "layers"], text=True)
+        for start in ([sys.executable, "-m", "mergeparam"], [command])
     }
 
     assert 1 == len(outputs)

@@ -11,9 +11,9 @@ import sys
 import types
 import weakref
 
-import cloudpickle
 import pytest
 from outcomes import CALLS, MERGES, Base, attempt, outcomes
+from packages import cloudpickle, needs_cloudpickle
 
 from mergeparam import (
     MERGED,
@@ -874,6 +874,7 @@ def from_elsewhere():
     return found
 
 
+@needs_cloudpickle
 def test_classes_from_other_processes(from_elsewhere):
     """Classes that arrive by cloudpickle keep their defaults and objects, whatever their name."""
     defaults = ["first 0", "first 1", "second 0", "second 1"]
@@ -885,6 +886,7 @@ def test_classes_from_other_processes(from_elsewhere):
         assert ConflictingParamError is attempt(layer(1, 1), flag=2)
 
 
+@needs_cloudpickle
 @pytest.mark.parametrize(("one", "other"), [(0, 1), (0, 2), (1, 2), (3, 0)])
 def test_classes_from_other_processes_in_one_diamond(from_elsewhere, one, other):
     """Classes of one name, of one or two processes, each merge by their own declaration."""
@@ -895,6 +897,7 @@ def test_classes_from_other_processes_in_one_diamond(from_elsewhere, one, other)
     assert [(defaults[one], 1), (defaults[other], 1)] == both(mask=1).both()
 
 
+@needs_cloudpickle
 def test_subclass_here_of_a_class_from_elsewhere(from_elsewhere):
     """A subclass that is made here, of the same name, tells the two levels apart."""
     parent, _ = from_elsewhere[0]
@@ -908,6 +911,7 @@ def test_subclass_here_of_a_class_from_elsewhere(from_elsewhere):
     assert (2, (2, 1), (2, 1)) == Layer(2)()
 
 
+@needs_cloudpickle
 def test_classes_that_go_and_come_back():
     """A class that goes through cloudpickle and back is the same class."""
     layer = merged_layer(default=5)

@@ -3,9 +3,9 @@
 import math
 
 import attrs
-import numpy as np
 import pytest
 from outcomes import Base, attempt
+from packages import np
 
 from mergeparam import (
     MERGED,

@@ -14,7 +14,7 @@ from mergeparam import (
     ConflictingParamError,
     MissingParamError,
     Param,
-    _traverse,
+    _find_unset,
     find_unset,
     mergeable,
     strict_partial,
@@ -279,7 +279,7 @@ def test_traced_values_are_no_parts():
     @jax.jit
     def run(x):
         model = [layer(), x * 2]
-        seen.extend(type(obj) for _, obj in _traverse._walk(model))
+        seen.extend(type(obj) for obj, *_ in _find_unset._walk(model))
         found.extend(path for path, _, _ in find_unset(model))
         return x
 

@@ -551,8 +551,10 @@ def test_mistakes(inject):
                 return self.flag
 
 
-def test_a_shared_function(inject):
+@pytest.mark.parametrize("inject", ["auto", "wrap"])
+def test_a_shared_function(inject, monkeypatch):
     """A function that several modules have as their method is merged in each by itself."""
+    monkeypatch.setenv("MERGEPARAM_INJECT", inject)
 
     def shared(self, x, flag=MERGED):
         return x if flag else -x
@@ -569,8 +571,10 @@ def test_a_shared_function(inject):
         plain(True).apply({}, X)
 
 
-def test_a_method_of_another_class(inject):
+@pytest.mark.parametrize("inject", ["auto", "wrap"])
+def test_a_method_of_another_class(inject, monkeypatch):
     """A method that was taken from another module is merged without a change to that one."""
+    monkeypatch.setenv("MERGEPARAM_INJECT", inject)
 
     class Source(nn.Module):
         flag: bool | None = None

@@ -35,8 +35,6 @@ def clip(inject, monkeypatch):
 
     @mergeable("fold", method=("transform", "inverse_transform"))
     class Clip(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-        __qualname__ = "Clip"
-
         def __init__(self, low=0.0, fold=None):
             self.low = low
             self.fold = fold
@@ -56,6 +54,8 @@ def clip(inject, monkeypatch):
         def __sklearn_is_fitted__(self):
             return hasattr(self, "n_features_in_")
 
+    # It is found under this name where it is unpickled.
+    Clip.__qualname__ = "Clip"
     monkeypatch.setattr(sys.modules[__name__], "Clip", Clip, raising=False)
     return Clip
 
@@ -177,7 +177,7 @@ def test_available_if(inject):
     class Inherits(Optional):
         pass
 
-    with pytest.raises(MergeDefinitionError, match="a base holds and which is no callable"):
+    with pytest.raises(MergeDefinitionError, match="which is no callable"):
         mergeable("fold", method="transform")(Inherits)
     mergeable("fold", method="transform")(Optional)
 

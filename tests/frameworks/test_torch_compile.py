@@ -46,9 +46,11 @@ def make(inject):
     """Return a function that makes a module which merges `gain`, as the `Param` says."""
 
     def make(param="gain"):
+        unset = getattr(param, "unset", None)
+
         @mergeable(param, method="forward")
         class Layer(nn.Module):
-            def __init__(self, gain=None, fallback=5.0):
+            def __init__(self, gain=unset, fallback=5.0):
                 super().__init__()
                 self.gain = gain
                 self.fallback = fallback

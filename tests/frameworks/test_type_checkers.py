@@ -406,21 +406,19 @@ def test_where_the_source_cannot_be_read(source, monkeypatch):
     assert "MissingParamError" == attempt(namespace["Layer"]())
 
 
-def test_typeguard_applied_afterwards():
-    """It compiles spliced methods anew from their source, where no merge is.
+def test_typeguard_applied_afterwards(inject):
+    """It compiles methods anew from their source, where no merge is, and questions say so.
 
-    A `bool` that is missing is then refused as a wrong type; nothing refuses a conflict. Over
-    methods that have a wrapper it passes, so that they merge and are not checked.
+    A `bool` that is missing is then refused as a wrong type; nothing refuses a conflict.
     """
-    spliced, wrapped = (typechecked(define(inject=inject)) for inject in ("inline", "wrap"))
+    checked = typechecked(define())
 
-    assert () == merged_params(spliced)
-    assert (1, False) == spliced(True)(1, flag=False)
+    with pytest.raises(MergeDefinitionError, match="has lost the merge"):
+        merged_params(checked)
+    assert (1, False) == checked(True)(1, flag=False)
     for held in (True, None):
         with refused(typechecked):
-            spliced(held)(1)
-    assert RIGHT == outcomes(wrapped)
-    assert (1, "yes") == wrapped()(1, flag="yes")
+            checked(held)(1)
 
 
 # jaxtyping.

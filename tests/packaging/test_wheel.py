@@ -126,7 +126,7 @@ def test_metadata(wheel):
         metadata = email.message_from_bytes(archive.read(name))
     required = [item for item in metadata.get_all("Requires-Dist") if "extra ==" not in item]
 
-    assert ["attrs>=24.1", "typing-extensions>=4.10"] == sorted(required)
+    assert ["attrs>=24.1", "typing-extensions>=4.13"] == sorted(required)
     assert "mergeparam" == metadata["Name"]
     assert ">=3.11" == metadata["Requires-Python"]
     assert "Apache-2.0" == metadata["License-Expression"]

@@ -13,7 +13,7 @@ from mergeparam import MERGED, MergeWarning, _frameworks, find_unset, mergeable,
 from mergeparam._call.provide import provided
 from mergeparam._frameworks import Adapter, load_adapters
 
-REAL = {"beartype", "flax.linen", "jax", "jaxtyping", "torch", "typeguard"}
+REAL = {"IPython", "beartype", "flax.linen", "jax", "jaxtyping", "torch", "typeguard"}
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,9 @@ def waiting(monkeypatch):
         monkeypatch.setattr(_frameworks, name, empty)
     # The adapter for beartype needs nothing but the library, and serves for all.
     name = f"{_frameworks.__name__}.framework"
-    monkeypatch.setitem(sys.modules, name, importlib.import_module(f"{_frameworks.__name__}.beartype"))
+    monkeypatch.setitem(
+        sys.modules, name, importlib.import_module(f"{_frameworks.__name__}.beartype")
+    )
     wait_for("framework")
     return wait_for
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mergeparam import MERGED, MergeDefinitionError, MergeWarning, _decorator, mergeable
+from mergeparam._frameworks.adapter import Adapter
 from mergeparam._inject import splice
 from mergeparam._inject.splice import can_splice
 
@@ -136,14 +137,14 @@ def test_frameworks_are_asked_and_told(monkeypatch):
     """Adapters may refuse the class, and finish it; they see the frame of its definition."""
     calls = []
 
-    class Adapter:
+    class Recording(Adapter):
         def check_decorators(self, cls, frame):
             calls.append((cls.__name__, frame.f_code.co_name))
 
         def finish_class(self, cls):
             calls.append((cls.__name__, "__mergeable__" in vars(cls)))
 
-    monkeypatch.setattr(_decorator, "adapters", [Adapter()])
+    monkeypatch.setattr(_decorator, "adapters", [Recording()])
     decorated(inject="wrap")
 
     assert [("Child", "decorated"), ("Child", True)] == calls

@@ -105,7 +105,7 @@ def test_attributes_of_builtin_containers():
     counted = collections.Counter()
     counted.layer = Layer()
 
-    assert ["[0].layer", "[1].layer"] == paths([ordered, counted])
+    assert ["[2].layer", "[3].layer"] == paths([[], {}, ordered, counted])
 
 
 @pytest.mark.parametrize("key", ["{}", "{x!r}", "'", "]", 3, (1, "{0}"), None])

@@ -238,8 +238,8 @@ def test_value_by_position(given):
         strict_partial(fresh_class, *given)
 
     assert (
-        "strict_partial binds arguments by name, and True was given by position. Write "
-        "strict_partial(fresh_class, name=True), with the name of the parameter that it is for."
+        "strict_partial binds by name, and True was given by position. Write "
+        "strict_partial(fresh_class, name=True), with the parameter's name."
     ) == str(caught.value)
 
 

@@ -11,8 +11,8 @@ import threading
 import types
 import weakref
 
-import cloudpickle
 import pytest
+from packages import cloudpickle, needs_cloudpickle
 
 from mergeparam import provide
 from mergeparam._call.provide import _CURRENT, is_provided, living, provided, run_in_steps
@@ -127,6 +127,7 @@ def test_living():
     assert not living.scopes
 
 
+@needs_cloudpickle
 def test_living_is_pickled_by_name():
     """What reads it may be pickled by value, and asks the state of the process it comes to."""
     assert living is pickle.loads(pickle.dumps(living))

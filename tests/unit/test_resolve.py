@@ -3,8 +3,8 @@
 import types
 
 import attrs
-import numpy as np
 import pytest
+from packages import np
 
 from mergeparam import (
     MERGED,

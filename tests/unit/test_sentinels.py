@@ -3,8 +3,8 @@
 import copy
 import pickle
 
-import cloudpickle
 import pytest
+from packages import cloudpickle, needs_cloudpickle
 
 from mergeparam import MERGED, UNSET, MergeDefinitionError, UnsetType
 
@@ -19,7 +19,9 @@ from mergeparam import MERGED, UNSET, MergeDefinitionError, UnsetType
             lambda value, protocol=protocol: pickle.loads(pickle.dumps(value, protocol))
             for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
         ],
-        lambda value: pickle.loads(cloudpickle.dumps(value)),
+        pytest.param(
+            lambda value: pickle.loads(cloudpickle.dumps(value)), marks=needs_cloudpickle
+        ),
     ],
 )
 def test_identity(sentinel, travel):

@@ -6,7 +6,8 @@ import pytest
 
 from mergeparam import MERGED, UNSET, Param, mergeable
 from mergeparam._declare.checks import declare
-from mergeparam._inject.source import PrivateNames, merge_source, share_unset
+from mergeparam._inject.source import merge_source, share_unset
+from mergeparam._spec import PrivateNames
 
 READ = """\
 if flag is None:
@@ -190,7 +191,7 @@ def test_suffixes_of_taken_names(inject):
     mergeable(*params, method=("__call__", "other"))(cls)
     cls.flag = cls.flag_2 = None
 
-    suffixes = {method.name: method.suffix for method in cls.__mergeable__.methods}
+    suffixes = {method.name: method.names.suffix for method in cls.__mergeable__.methods}
     missing = {name for name in vars(cls) if name.startswith("_mergeparam_missing_")}
     assert {"__call__": "_2", "other": "_3"} == suffixes
     assert {f"_mergeparam_missing_flag{end}" for end in ("_2", "_3", "_2_2")} == missing

@@ -4,9 +4,8 @@ import copy
 import pickle
 
 import attrs
-import cloudpickle
-import numpy as np
 import pytest
+from packages import cloudpickle, needs_cloudpickle, np
 
 from mergeparam import MERGED, UNSET, MergeDefinitionError, Param
 
@@ -59,7 +58,9 @@ def test_equality_is_identity_of_values():
         copy.copy,
         copy.deepcopy,
         lambda value: pickle.loads(pickle.dumps(value)),
-        lambda value: pickle.loads(cloudpickle.dumps(value)),
+        pytest.param(
+            lambda value: pickle.loads(cloudpickle.dumps(value)), marks=needs_cloudpickle
+        ),
     ],
 )
 def test_travels(travel):

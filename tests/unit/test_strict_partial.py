@@ -11,8 +11,8 @@ import weakref
 from collections import namedtuple
 
 import attrs
-import cloudpickle
 import pytest
+from packages import cloudpickle, needs_cloudpickle
 
 from mergeparam import (
     MERGED,
@@ -577,10 +577,11 @@ WAYS = {
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
     },
     "pickle in Python": lambda value: pickle._loads(pickle._dumps(value)),
-    "cloudpickle": lambda value: cloudpickle.loads(cloudpickle.dumps(value)),
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
 }
+if cloudpickle is not None:
+    WAYS["cloudpickle"] = lambda value: cloudpickle.loads(cloudpickle.dumps(value))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -601,6 +602,7 @@ def test_copies(way, cls):
         strict_partial(copied, c=[3])
 
 
+@needs_cloudpickle
 def test_local_functions_with_cloudpickle():
     """What only cloudpickle can take is taken along."""
     bound = strict_partial(lambda x, *, flag: (x, flag), flag=lambda: 5)

@@ -6,6 +6,7 @@ the parameter, its default and its policy, and looks nothing up.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
@@ -79,15 +80,24 @@ def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: obje
     return call_value
 
 
-IDENTITY_OF = "__mergeparam_identity__"
-"""The attribute of a private method that holds the identity of its declaration."""
+def identity_of(method: Any) -> object:  # noqa: ANN401 - whatever a namespace holds
+    """Return the identity of the declaration that a private method was made for."""
+    # Its closure has it. Attributes do not last: IPython's autoreload replaces all of them.
+    names = getattr(getattr(method, "__code__", None), "co_freevars", ())
+    return method.__closure__[names.index("identity")].cell_contents if names else None
 
 
-def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[..., Any]:
+# What these functions close over are plain values: Dynamo cannot trace objects of attrs in cells.
+def make_missing(  # noqa: C901 - what may be the value, one after the other
+    method: MergedMethod, param: Param, name: str
+) -> Callable[..., Any]:
     """Make the private method that is called where neither has set a parameter."""
     identity, unset, default = method.identity, param.unset, param.default
-    is_factory = isinstance(default, attrs.Factory)  # type: ignore[arg-type]  # a class at run time
-    if default is attrs.NOTHING:
+    wanted, attribute, called, owner = param.name, param.attribute, method.name, method.owner
+    factory, takes_self = None, False
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
+        factory, takes_self = default.factory, default.takes_self
+    elif default is attrs.NOTHING:
         default = unset
 
     def missing(self: object, asked: int) -> Any:  # noqa: ANN401 - values are any object
@@ -96,24 +106,31 @@ def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[...,
         takes_default = True
         # Mostly no scope is open anywhere, and then there is nothing to look for.
         if living.scopes:
-            value = provided(param.name, unset)
+            value = provided(wanted, unset)
             if value is not unset:
                 return value
             # The `unset` object may be provided too. Then a default would hide a mistake.
-            takes_default = not is_provided(param.name)
+            takes_default = not is_provided(wanted)
         if takes_default:
-            value = declared_default(self, param) if is_factory else default
+            value = default
+            if factory is not None:
+                value = factory(self) if takes_self else factory()
             if value is not unset:
                 return value
-        state = _call_state(self, method, param, unset, unset)
+        cls, is_given = type(self).__qualname__, not takes_default
+        state = CallState(wanted, unset, unset, attribute, cls, called, owner, is_given)
         others: list[str] = []
         # Dynamo traces no frames; in a compiled call the error names one parameter.
         if not is_tracing():
             merge = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
-            others = _also_missing(self, method, param, merge.f_locals)
+            others = _also_missing(self, identity, wanted, merge.f_locals)
         raise missing_error(state, others)
 
-    return missing
+    def constant(self: object, asked: int) -> Any:  # noqa: ANN401 - likewise
+        return default if asked == identity and not living.scopes else missing(self, asked)
+
+    # The common case of a default takes as little as code by hand.
+    return missing if factory is not None or default is unset else constant
 
 
 def make_conflict(
@@ -125,6 +142,7 @@ def make_conflict(
     value and may hand it on to `super()`, so that the very same object twice is no conflict.
     """
     identity, compares = method.identity, param.on_conflict == "raise_if_different"
+    wanted, attribute, called, owner = param.name, param.attribute, method.name, method.owner
 
     def conflict(self: object, asked: int, call_value: Any, attribute_value: Any) -> Any:  # noqa: ANN401 - values are any object
         if forwarded and call_value is attribute_value and asked == identity:
@@ -134,16 +152,19 @@ def make_conflict(
         if compares and is_equal(call_value, attribute_value):
             return call_value
         # In a class with several bases, another base may come first and merge the parameter too.
-        if call_value is attribute_value and _is_forwarded(type(self), method, param):
+        if call_value is attribute_value and _is_forwarded(type(self), identity, called, wanted):
             return call_value
         if call_value is MERGED:
-            override = find_definer(type(self), method.name)
+            override = find_definer(type(self), called)
             raise MergeDefinitionError(
-                f"{getattr(override, '__qualname__', override)}.{method.name}() hands on MERGED "
-                f"for {param.name!r}, the default of a parameter that it does not merge. Put "
-                f"@mergeable({param.name!r}) on top of that class."
+                f"{getattr(override, '__qualname__', override)}.{called}() hands on MERGED for "
+                f"{wanted!r}, the default of a parameter that it does not merge. Put "
+                f"@mergeable({wanted!r}) on top of that class."
             )
-        raise conflict_error(_call_state(self, method, param, attribute_value, call_value))
+        cls = type(self).__qualname__
+        raise conflict_error(
+            CallState(wanted, attribute_value, call_value, attribute, cls, called, owner)
+        )
 
     return conflict
 
@@ -168,6 +189,7 @@ def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noq
             return find_namesake(self, name, asked)(self, asked)
         return body if bind is None else bind(body, self, type(self))
 
+    bound_body.__wrapped__ = body  # type: ignore[attr-defined]  # for tools that look for it
     return bound_body
 
 
@@ -185,15 +207,29 @@ def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:
     Two classes that know nothing of each other have private methods of the same names. Where a
     class inherits from both, attribute lookup finds those of the first one.
     """
-    for base in type(self).__mro__:
-        method = vars(base).get(name)
-        if getattr(method, IDENTITY_OF, None) == identity:
-            return method  # type: ignore[return-value]  # it has our mark
+    mro = type(self).__mro__
+    for classes in (mro, map(as_reloaded, mro)):
+        for base in classes:
+            method = vars(base).get(name)
+            if identity_of(method) == identity:
+                return method  # type: ignore[return-value]  # it is one of ours
     raise MergeDefinitionError(
         f"{type(self).__qualname__} runs a method that another class has merged, and has no part "
         f"in that class. Inherit from it, or share the function before it is merged and put "
         f"@mergeable on both classes."
     )
+
+
+def as_reloaded(cls: type) -> type:
+    """Return the class that is now where a class was defined.
+
+    IPython's autoreload runs a module again, and gives the functions of old classes the code of
+    the new ones. Their private methods it cannot make new: closures stay those of before.
+    """
+    found: object = sys.modules.get(cls.__module__)
+    for name in cls.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found if isinstance(found, type) else cls
 
 
 def declared_default(self: object, param: Param) -> object:
@@ -206,60 +242,51 @@ def declared_default(self: object, param: Param) -> object:
     return default.factory(self) if default.takes_self else default.factory()
 
 
-def _is_forwarded(cls: type, method: MergedMethod, param: Param) -> bool:
+def _is_forwarded(cls: type, identity: int, method: str, param: str) -> bool:
     """Whether a class before the one of this declaration merges the parameter of the method."""
+    merges_before = False
     for level in merged_methods_of(cls):
-        if level.identity == method.identity:
-            return False
-        if level.name == method.name and any([param.name == other.name for other in level.params]):
-            return True
+        if level.identity == identity:
+            return merges_before
+        if level.name == method and any([param == other.name for other in level.params]):
+            merges_before = True
     return False
 
 
 def is_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - values are any object
     """Compare two values; those that cannot be compared, such as tracers, are different."""
     try:
+        equal = one == other
+        if equal is True or equal is False:
+            return bool(equal)
+        # Arrays of different shapes may be compared by broadcasting.
         if getattr(one, "shape", None) != getattr(other, "shape", None):
             return False
-        equal = one == other
         return bool(equal.all() if hasattr(equal, "all") else equal)
     except Exception:  # noqa: BLE001 - a foreign comparison may raise anything
         return False
 
 
 def _also_missing(
-    self: object, method: MergedMethod, first: Param, given: Mapping[str, object]
+    self: object, identity: int, first: str, given: Mapping[str, object]
 ) -> list[str]:
     """Return the names of the other parameters that are missing in a call.
 
     The local variables of the call are `given`. Parameters before the first one are merged there.
     """
-    # Stacked decorators have a declaration each, in the class of the first one.
     levels = list(merged_methods_of(type(self)))
-    owners = [level.owner for level in levels if level.identity == method.identity]
-    return [
-        param.name
-        for level in levels
-        if level.owner in owners and level.name == method.name
-        for param in level.params
-        if param.name != first.name
-        and given.get(param.name, self) is param.unset
-        and operator.attrgetter(param.attribute)(self) is param.unset
-        and not is_provided(param.name)
-        and param.default is attrs.NOTHING
-    ]
-
-
-def _call_state(
-    self: object, method: MergedMethod, param: Param, attribute_value: object, call_value: object
-) -> CallState:
-    return CallState(
-        param.name,
-        attribute_value,
-        call_value,
-        attribute=param.attribute,
-        owner=type(self).__qualname__,
-        method=method.name,
-        declared_by=method.owner,
-        is_provided=is_provided(param.name),
-    )
+    here = next((level for level in levels if level.identity == identity), None)
+    missing: list[str] = []
+    for level in levels:
+        # Stacked decorators have a declaration each, in the class of the first one.
+        if here is None or (level.owner, level.name) != (here.owner, here.name):
+            continue
+        for param in level.params:
+            # A property may raise anything; then the error speaks of the other parameters alone.
+            with contextlib.suppress(Exception):
+                values = given[param.name], operator.attrgetter(param.attribute)(self)
+                is_missing = all([value is param.unset for value in values])
+                has_more = param.default is not attrs.NOTHING or is_provided(param.name)
+                if is_missing and param.name != first and not has_more:
+                    missing.append(param.name)
+    return missing

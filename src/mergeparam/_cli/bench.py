@@ -1,156 +1,211 @@
-"""`mergeparam bench`: what the merge costs in the user's own class."""
+"""`mergeparam bench`: what the merge costs in the user's own class.
+
+What needs the extra is imported where it is used, so that the other commands work without it.
+"""
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
-import functools
-import importlib.util
+import pathlib
 from typing import TYPE_CHECKING
 
-import attrs
-
-from mergeparam._cli.derived_call import DERIVED, Call
-from mergeparam._cli.refusal import Refusal, one_line
-from mergeparam._cli.sampling import Samples, sample
-from mergeparam._cli.trial import Trial, try_out
-from mergeparam._cli.variants import Method, read_method
+from mergeparam._bench import Refusal, method, refusing, require_extra
+from mergeparam._cli import target
 from mergeparam._introspect import merged_methods
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
-    from pathlib import Path
 
-EXTRA = ("pyperf", "matplotlib", "rich")
-PLOTS = (".svg", ".png", ".pdf")
+    from rich.console import Console
 
+    from mergeparam._bench.sampling import Benchmarks
+    from mergeparam._bench.trial import Trial
 
-@attrs.frozen
-class Effort:
-    """How long to measure."""
+# Runs, turns in each, and seconds for each turn of each way.
+THOROUGH, FAST = (8, 15, 1e-3), (3, 5, 2e-4)
+CHARTS = ".svg", ".png", ".pdf"
 
-    runs: int
-    turns: int
-    seconds: float
-
-
-THOROUGH, FAST = Effort(runs=8, turns=15, seconds=1e-3), Effort(runs=3, turns=5, seconds=2e-4)
-
-
-@attrs.frozen
-class Outcome:
-    """A call, and its samples by way."""
-
-    trial: Trial
-    samples: dict[str, Samples]
+_WORDS = {
+    "undecorated": "no merge; its defaults are the values that the others merge",
+    "inline by hand": "the merge as the first statements, as show --source has it",
+    "@mergeable": "the method as the class has it",
+    "merge_param by hand": "a call of merge_param for each parameter",
+}
+_HEADS = "ns\nper call", "\nquartiles", "parameter\nadds", "/ inline\nby hand", "/ un-\ndecorated"
+_METHOD = """
+Each way is a subclass with that one method, compiled in the place of the original. The ways take \
+turns in one process: {} turns of calls with the same objects are a run, and {} runs begin with \
+classes and objects made anew. Given are medians over the runs and their quartiles; ratios and \
+differences are worked out within each run."""
 
 
-def run(classes: list[type], options: argparse.Namespace) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Let the command take a target, a call, and what to write."""
+    parser.add_argument("target", metavar="TARGET", help=target.HELP)
+    parser.add_argument("--method", help="the method, where several are merged")
+    parser.add_argument("--setup", metavar="CODE", help="statements before it: layer = Dropout()")
+    parser.add_argument("--call", metavar="EXPRESSION", help="what is measured: layer(x)")
+    parser.add_argument("--fast", action="store_true", help="take less time, less exact")
+    for option, help_text in (
+        ("--json", "write all values, as pyperf has them"),
+        ("--plot", "draw a chart: .svg, .png, .pdf"),
+    ):
+        parser.add_argument(option, type=pathlib.Path, metavar="FILE", help=help_text)
+
+
+def run(options: argparse.Namespace) -> int:
     """Measure the class that is asked for, and print and write what is asked for."""
+    classes = target.load(options.target)
     require_extra()
+    from rich.console import Console
+    from rich.progress import track
+
     _check_files(options)
-    method = read_method(*_the_one(classes, options))
-    trials, left_out = _trials(method, options)
-    outcomes = [_measured(trial, options) for trial in trials]
-    _report(outcomes, left_out, options)
-
-
-def require_extra() -> None:
-    """Refuse where a part of the extra is missing."""
-    missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
-    if missing:
-        msg = f"bench needs {', '.join(missing)}: pip install 'mergeparam[bench]'"
-        raise Refusal(msg)
+    trials, left_out = _trials(_subject(classes, options), options)
+    runs, turns, seconds = FAST if options.fast else THOROUGH
+    console, progress = Console(highlight=False, markup=False), Console(stderr=True)
+    look = {"transient": True, "disable": not progress.is_terminal}
+    measured = []
+    for trial in trials:
+        numbers = track(range(runs), f"measuring, {trial.call.given}", console=progress, **look)  # type: ignore[arg-type]
+        measured.append((trial, trial.measure(seconds, numbers, turns)))
+    for trial, ways in measured:
+        _print(console, trial, ways)
+    for given, refusal in left_out.items():
+        console.print(f"left out: {given}: {refusal}\n")
+    for way in measured[0][1]:
+        console.print(f"{way:<21}{_WORDS[way]}", style="dim")
+    console.print(_METHOD.format(turns, runs), style="dim")
+    for path, write in ((options.json, _write), (options.plot, _draw)):
+        if path is not None:
+            write(path, measured)
+            console.print(f"written: {path}", soft_wrap=True)
+    return 0
 
 
 def _check_files(options: argparse.Namespace) -> None:
-    """Refuse before anything is measured what cannot be written afterwards."""
-    if options.plot is not None and options.plot.suffix not in PLOTS:
-        msg = f"--plot {options.plot} is no chart's name; let it end in {', '.join(PLOTS)}"
+    """Refuse what could not be written, before anything is measured."""
+    if options.plot is not None and options.plot.suffix not in CHARTS:
+        msg = f"--plot {options.plot} is no chart's name; let it end in {', '.join(CHARTS)}"
         raise Refusal(msg)
     for path in filter(None, (options.json, options.plot)):
-        try:
+        with refusing(f"{path} cannot be written:"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _try_to_write(path)
-        except OSError as error:
-            msg = f"{path} cannot be written: {one_line(error)}"
-            raise Refusal(msg) from error
+            is_there = path.exists()
+            path.open("ab").close()
+            if not is_there:
+                path.unlink()
 
 
-def _try_to_write(path: Path) -> None:
-    """Open the file for writing, and leave it, or its absence, as it is."""
-    is_there = path.exists()
-    path.open("ab").close()
-    if not is_there:
-        path.unlink()
-
-
-def _the_one(classes: list[type], options: argparse.Namespace) -> tuple[type, str]:
-    place, method = options.target.partition(":")[0], options.method
+def _subject(classes: list[type], options: argparse.Namespace) -> method.Subject:
+    cls, merged, msg = classes[0], merged_methods(classes[0]), ""
     if len(classes) > 1:
+        place = options.target.partition(":")[0]
         names = ", ".join(f"{place}:{cls.__qualname__}" for cls in classes)
         msg = f"bench compares one class; name one of {names}"
-        raise Refusal(msg)
-    (cls,) = classes
-    methods = merged_methods(cls) if method is None else (method,)
-    if len(methods) > 1:
-        msg = f"{cls.__qualname__} merges in {', '.join(methods)}; name one with --method"
-        raise Refusal(msg)
-    if methods[0] not in merged_methods(cls):
-        msg = f"{cls.__qualname__} merges nothing in {method!r}"
-        raise Refusal(msg)
-    return cls, methods[0]
-
-
-def _trials(method: Method, options: argparse.Namespace) -> tuple[list[Trial], list[str]]:
-    """Return what can be measured, and why something cannot."""
-    if options.call is not None:
-        return [try_out(method, Call("as given", options.setup or "", options.call))], []
-    if options.setup is not None:
+    elif options.method is None and len(merged) > 1:
+        msg = f"{cls.__qualname__} merges in {', '.join(merged)}; name one with --method"
+    elif options.method not in (None, *merged):
+        msg = f"{cls.__qualname__} merges nothing in {options.method!r}"
+    elif options.setup is not None and options.call is None:
         msg = "--setup needs --call, for what it prepares to be used"
+    if msg:
         raise Refusal(msg)
-    trials, refusals = [], {}
-    for given, derive in DERIVED.items():
+    return method.read_subject(cls, options.method or merged[0])
+
+
+def _trials(
+    subject: method.Subject, options: argparse.Namespace
+) -> tuple[list[Trial], dict[str, Refusal]]:
+    """Return what can be measured, and why something cannot."""
+    from mergeparam._bench import calls, trial
+
+    method.check_source(subject)
+    if options.call is not None:
+        call = calls.Call("as given", options.setup or "", options.call)
+        return [trial.try_out(subject, call)], {}
+    trials, left_out = [], {}
+    for given in calls.PLACES:
         try:
-            trials.append(try_out(method, derive(method)))
+            trials.append(trial.try_out(subject, calls.derive(subject, given)))
         except Refusal as refusal:
-            refusals[given] = str(refusal)
+            left_out[given] = refusal
     if not trials:
-        msg = f"{next(iter(refusals.values()))}; write what to measure with --setup and --call"
+        msg = f"{next(iter(left_out.values()))}; write what to measure with --setup and --call"
         raise Refusal(msg)
-    return trials, [f"{given}: {reason}" for given, reason in refusals.items()]
+    return trials, left_out
 
 
-def _measured(trial: Trial, options: argparse.Namespace) -> Outcome:
-    from rich.console import Console  # noqa: PLC0415 - of the extra, which is there by now
-    from rich.progress import track  # noqa: PLC0415 - likewise
+def _print(console: Console, trial: Trial, ways: Benchmarks) -> None:
+    from rich.table import Table
 
-    effort = FAST if options.fast else THOROUGH
-    make = functools.partial(trial.samplers, effort.seconds)
-    progress = Console(stderr=True)
-    hidden = not progress.is_terminal
-    numbers, words = range(effort.runs), f"measuring, {trial.call.given}"
-    runs = track(numbers, words, console=progress, transient=True, disable=hidden)
-    with trial.refusing():
-        return Outcome(trial, sample(make, runs=runs, turns=effort.turns))
+    from mergeparam._bench.sampling import NANOSECOND, median, overhead, ratio
+
+    console.print(trial.title, style="bold")
+    for line in filter(None, (trial.call.setup, trial.call.expression)):
+        console.print(f"    {line}")
+    table = Table("", box=None, header_style="dim", padding=(0, 1), pad_edge=False)
+    for head in _HEADS:
+        table.add_column(head, justify="right", no_wrap=True)
+    base, inline, ours, *by_hand = ways.values()
+    merges = len(trial.subject.params) * trial.executions
+    for way, item in ways.items():
+        value, low, high = map(_short, median(item).in_units(NANOSECOND))
+        added = f"{overhead(item, base, merges).value / NANOSECOND:+,.1f}"
+        table.add_row(
+            way,
+            value,
+            f"{low} to {high}",
+            "" if item is base else added,
+            *(f"{ratio(item, other).value:.2f}" for other in (inline, base)),
+            style="bold" if item is ours else None,
+        )
+    console.print(table)
+    subject, lost = trial.subject, trial.lost_wrappers
+    for holds, note in (
+        (not by_hand, "merge_param knows no default and no policy for conflicts, and is left out"),
+        (subject.is_wrapped_by_us, "the merge is in a wrapper around the method, not in its code"),
+        (lost, f"measured without what is wrapped around the method ({lost})"),
+        (trial.executions > 1, f"a call runs the method {trial.executions} times"),
+    ):
+        console.print(f"note: {note}\n" if holds else "", end="")
+    console.print()
 
 
-def _report(outcomes: list[Outcome], left_out: list[str], options: argparse.Namespace) -> None:
-    # Of the extra, which is there by now.
-    from mergeparam._cli import bench_report, plot, pyperf_file  # noqa: PLC0415
-    from mergeparam._cli.machine import machine  # noqa: PLC0415
-
-    bench_report.print_outcomes(outcomes, left_out)
-    if options.json is not None:
-        pyperf_file.write_samples(options.json, _named(outcomes), machine())
-    if options.plot is not None:
-        plot.save(bench_report.chart(outcomes), options.plot)
-    bench_report.print_files([path for path in (options.json, options.plot) if path is not None])
+def _short(nanoseconds: float) -> str:
+    return f"{nanoseconds:,.1f}" if nanoseconds < 100 else f"{nanoseconds:,.0f}"  # noqa: PLR2004
 
 
-def _named(outcomes: list[Outcome]) -> Iterator[Samples]:
-    for outcome in outcomes:
-        call, place = outcome.trial.call, outcome.trial.method.place
-        metadata = {"setup": call.setup, "call": call.expression}
-        for way, samples in outcome.samples.items():
-            name = f"{place.cls.__qualname__}.{place.method}, {call.given}/{way}"
-            yield attrs.evolve(samples, name=name, metadata=metadata)
+def _write(path: pathlib.Path, measured: list[tuple[Trial, Benchmarks]]) -> None:
+    import pyperf
+
+    from mergeparam._bench.sampling import machine
+
+    benchmarks = []
+    for trial, ways in measured:
+        # pyperf takes no empty text, and none of several lines.
+        call = {"setup": trial.call.setup, "call": trial.call.expression}
+        facts = {name: "; ".join(text.splitlines()) for name, text in call.items() if text}
+        place = f"{trial.subject.cls.__qualname__}.{trial.subject.name}, {trial.call.given}"
+        for way, item in ways.items():
+            item.update_metadata({**machine(), **facts, "name": f"{place}/{way}"})
+            benchmarks.append(item)
+    pyperf.BenchmarkSuite(benchmarks).dump(str(path), replace=True)
+
+
+def _draw(path: pathlib.Path, measured: list[tuple[Trial, Benchmarks]]) -> None:
+    from mergeparam._bench import plot
+    from mergeparam._bench.sampling import NANOSECOND, median
+
+    trial, ways = measured[0]
+    times = [median(item).in_units(NANOSECOND) for item in ways.values()]
+    values, lows, highs = zip(*times, strict=True)
+    colours = plot.OTHERS, plot.BY_HAND, plot.OURS, plot.DARK
+    with plot.chart(7.2, 1.1 + 0.42 * len(ways), trial.title, path) as axes:
+        bars = axes.barh(list(ways), values, color=colours)
+        axes.hlines(range(len(ways)), lows, highs, color=plot.INK)
+        axes.bar_label(bars, fmt=_short, padding=6)
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        axes.margins(x=0.12)
+        axes.set_xlabel("ns per call")

@@ -92,15 +92,24 @@ def _stored_parameter(code: CodeType, attribute: str) -> str | None:
     if attribute not in code.co_names or not code.co_argcount:
         return None
     loaded: list[str] = []
+    changed: set[object] = set()
     for instruction in dis.get_instructions(code):
         value = instruction.argval
-        if instruction.opname.startswith("LOAD_FAST"):
-            loaded += value if isinstance(value, tuple) else [value]
-        elif instruction.opname == "STORE_ATTR" and value == attribute:
+        name = instruction.opname
+        # Since 3.13 one instruction may handle two locals, and store the first of them.
+        values = value if isinstance(value, tuple) else (value,)
+        if name.startswith("STORE_FAST"):
+            changed |= {*(values if name == "STORE_FAST_STORE_FAST" else values[:1])}
+            loaded = [*values[1:]]
+        elif name.startswith("LOAD_FAST"):
+            loaded += values
+        elif name == "STORE_ATTR" and value == attribute:
             # The value is loaded first, then the object: `self.flag = flag`.
-            if loaded[-1:] == [code.co_varnames[0]] and len(loaded) > 1:
-                return loaded[-2]
-        elif instruction.opname not in {"EXTENDED_ARG", "CACHE"}:
+            is_stored = loaded[-1:] == [code.co_varnames[0]] and len(loaded) > 1
+            return loaded[-2] if is_stored and loaded[-2] not in changed else None
+        elif "JUMP" in name:
+            return None  # it is stored on a condition, or not as it is
+        elif name not in {"EXTENDED_ARG", "CACHE"}:
             loaded = []
     return None
 
@@ -121,10 +130,10 @@ def _reading_lines(code: CodeType, receiver: str, names: list[str]) -> Iterator[
             line = instruction.positions.lineno
         name, value = instruction.opname, instruction.argval
         # A copy stands before the attribute in `self.flag += 1`.
-        if name in {"EXTENDED_ARG", "COPY"}:
+        if name in {"EXTENDED_ARG", "COPY", "DUP_TOP"}:
             continue
-        if name.startswith(("LOAD_FAST", "LOAD_DEREF")):
-            # Since 3.13 one instruction may load two locals; the last one is on top of the stack.
+        if "LOAD_FAST" in name or "LOAD_DEREF" in name:
+            # Since 3.13 one instruction may handle two locals; the last one comes on top.
             loaded = value[-1] if isinstance(value, tuple) else value
             progress = 0 if loaded == receiver else None
         # Until 3.11 methods had an operation of their own.

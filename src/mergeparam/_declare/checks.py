@@ -66,8 +66,8 @@ def declare(  # noqa: C901 - one check after the other
         if not any([method.function is other.method.function for other in found]):
             found.append(_declare_in(method, wanted))
     for param in wanted:
-        for item in found:
-            if _mangled(item.method, param.name) in item.names:
+        for declaration in found:
+            if _mangled(declaration.method, param.name) in declaration.names:
                 break
         else:
             methods = ", ".join([declaration.method.name for declaration in found])
@@ -92,7 +92,11 @@ def check_all_named(declaration: Declaration, frame: FrameType) -> None:
     # After the call that applies the last decorator of a `class` statement, the class is stored;
     # after any other one, the next decorator is called. Before it, another call made the class.
     # 3.11 calls in two steps, and while a call runs the frame is at the last of its caches.
-    code = [item for item in dis.get_instructions(frame.f_code) if item.opname != "PRECALL"]
+    code = [
+        item
+        for item in dis.get_instructions(frame.f_code)
+        if item.opname not in {"PRECALL", "EXTENDED_ARG"}
+    ]
     before = [item.opname for item in code if item.offset <= frame.f_lasti]
     after = code[len(before)].opname
     if before[-2].startswith("CALL") and after.startswith("STORE_"):
@@ -244,12 +248,15 @@ def _check_constructor(cls: type, param: Param) -> None:
     """Refuse a constructor default that would count as set in every object."""
     attribute = param.attribute
     defaults = {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
-    for field in getattr(cls, "__dataclass_fields__", {}).values():
-        if field.name not in defaults:
-            defaults[field.name] = field.default
+    fields = getattr(cls, "__dataclass_fields__", {})
+    if attribute in fields:
+        import dataclasses  # noqa: PLC0415 - the class has it imported already
+
+        held = fields[attribute].default
+        defaults[attribute] = attrs.NOTHING if held is dataclasses.MISSING else held
     default = defaults.get(attribute, attrs.NOTHING)
-    # A factory decides for itself. Without a default, dataclasses have their own object.
-    if default is attrs.NOTHING or type(default).__name__ in ("_MISSING_TYPE", "Factory"):
+    # A factory decides for itself.
+    if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
         return
     if default is MERGED:
         raise MergeDefinitionError(

@@ -21,6 +21,9 @@ MERGED_NAMES = "__merged_params__"
 MISSING_METHOD = "_mergeparam_missing_"
 """How the names of the private methods begin that every merge mentions."""
 
+CARRIER_MODULE = "mergeparam.carrier"
+"""What a base that carries the private methods of a protocol names as its module."""
+
 Ownership = Literal["own", "foreign", "opaque"]
 """Whose function a method runs, by where the code was written:
 
@@ -34,7 +37,17 @@ _LONGEST_CHAIN = 100
 """How many wrappers are looked through. Mocks and proxies answer to every attribute, so that a
 walk along `__wrapped__` need never end."""
 
-_RUN_WHAT_THEY_WRAP = ("functools", "jax", "jaxlib", "flax", "equinox", "haiku", "torch", "numba")
+_RUN_WHAT_THEY_WRAP = (
+    "functools",
+    "jax",
+    "jaxlib",
+    "flax",
+    "equinox",
+    "haiku",
+    "torch",
+    "numba",
+    "sklearn",
+)
 """Packages whose callable objects run the one function in their `__wrapped__`. Of other callable
 objects nobody knows: a dispatcher has a function for each type of argument."""
 
@@ -78,10 +91,11 @@ class Method(NamedTuple):
 def find_method(cls: type, name: str) -> Method:
     """Find the method `name` of a class, and the function that declares its parameters."""
     definer = find_definer(cls, name)
-    if definer is None and name.startswith("__"):
+    mangled = f"_{cls.__name__.lstrip('_')}{name}"
+    if definer is None and name.startswith("__") and not name.endswith("__"):
         # In the namespace a private name is mangled.
-        name = f"_{cls.__name__.lstrip('_')}{name}"
-        definer = find_definer(cls, name)
+        definer = find_definer(cls, mangled)
+        name = name if definer is None else mangled
     label = f"{cls.__qualname__}.{name}()"
     if definer is None:
         raise MergeDefinitionError(
@@ -190,6 +204,22 @@ def merged_names(function: object) -> tuple[str, ...]:
     return names
 
 
+def carrier_of(cls: type) -> type:
+    """Return the class whose namespace has what a merged class carries."""
+    # `isinstance` with a protocol asks for every attribute that stands in its namespace and in
+    # those of its bases, and so do protocols that inherit from it. Only bases that are called
+    # `Protocol` are passed over (typing and typing_extensions go by the name). So a protocol
+    # gets a base of that name, which `install` makes.
+    first = cls.__bases__[0]
+    return first if first.__module__ == CARRIER_MODULE else cls
+
+
+def own_methods(cls: type) -> tuple[MergedMethod, ...]:
+    """Return the merged methods that a class itself has declared."""
+    spec = vars(carrier_of(cls)).get("__mergeable__")
+    return () if spec is None else spec.methods
+
+
 def merged_methods_of(cls: type) -> Iterator[MergedMethod]:
     """Yield every merged method of the class and its bases, the most derived first."""
     for base in cls.__mro__:
@@ -204,8 +234,7 @@ def declarations(cls: type, method: str) -> tuple[tuple[MergedMethod, Param], ..
         return ()
     function = next((link for link in unwrap(vars(definer)[method]) if merged_names(link)), None)
     if function is None:
-        listed = getattr(vars(definer).get("__mergeable__"), "methods", ())
-        if method in [level.name for level in listed]:
+        if method in [level.name for level in own_methods(definer)]:
             raise MergeDefinitionError(
                 f"{definer.__qualname__}.{method}() was merged, and its function has lost the "
                 f"merge: a tool has compiled it anew from its source, or another one was put in "

@@ -36,13 +36,13 @@ class Parameters(NamedTuple):
     @property
     def named(self) -> tuple[str, ...]:
         """Those that hold one argument each."""
-        return self.positional + self.keyword_only
+        return self.positional_only + self.positional_or_keyword + self.keyword_only
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every name."""
-        variadic = (self.var_positional, self.var_keyword)
-        return self.named + tuple(name for name in variadic if name is not None)
+        variadic = [name for name in (self.var_positional, self.var_keyword) if name is not None]
+        return (*self.named, *variadic)
 
     def as_signature(self) -> str:
         """Return the parameters as they stand in a `def` line, without defaults."""

@@ -10,10 +10,10 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from mergeparam._frameworks.adapter import UNKNOWN_KEY as UNKNOWN_KEY
-from mergeparam._frameworks.adapter import Adapter as Adapter  # noqa: TC001 - for others
+from mergeparam._frameworks.adapter import Adapter as Adapter  # noqa: TC001 - exported
 from mergeparam.errors import MergeWarning
 
-_waiting = {"beartype", "flax.linen", "jax", "jaxtyping", "torch", "typeguard"}
+_waiting = {"IPython", "beartype", "flax.linen", "jax", "jaxtyping", "torch", "typeguard"}
 """Frameworks without an adapter so far. A module of this package holds it as `ADAPTER`."""
 
 _loaded: dict[str, Adapter] = {}
@@ -75,7 +75,7 @@ def _spec_of(framework: str) -> ModuleSpec | None:
 def _load(framework: str) -> None:
     """Load one adapter; if that fails, say so once and do without."""
     try:
-        module = importlib.import_module(f"{__name__}.{framework.rpartition('.')[2]}")
+        module = importlib.import_module(f"{__name__}.{framework.rpartition('.')[2].lower()}")
     except Exception as error:  # noqa: BLE001 - a framework that is not what it was may raise anything
         _waiting.discard(framework)
         text = (
@@ -98,4 +98,4 @@ def is_tracing() -> bool:
 
 def checks_types(function: object) -> bool:
     """Whether a function is a wrapper that checks types, and so should see merged values."""
-    return any(adapter.checks_types(function) for adapter in adapters)
+    return any([adapter.checks_types(function) for adapter in adapters])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
     from mergeparam._call.messages import CallState
@@ -29,6 +29,14 @@ class Adapter:
 
     def finish_class(self, cls: type) -> None:
         """Do what the framework needs of a class that has just been merged."""
+
+    def keep_merged(self, cls: type, merge_anew: Callable[[type], None]) -> None:
+        """See to it that a class stays merged where the framework changes it in place.
+
+        Args:
+            cls: the class that has just been merged.
+            merge_anew: does so again with every method of a class that has lost its merge.
+        """
 
     # While calls are being made.
 

@@ -67,9 +67,3 @@ def compile_like(
 def _code_inside(code: CodeType) -> CodeType:
     """Return the code of the only function that is defined in `code`."""
     return next(item for item in code.co_consts if isinstance(item, type(code)))
-
-
-def function_source(keyword: str, parameters: Parameters, body: str) -> str:
-    """Return a function as source, without defaults."""
-    lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return f"{keyword} wrapper({parameters.as_signature()}):\n{lines}"

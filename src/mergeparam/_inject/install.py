@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mergeparam._call.provide import provide, run_in_steps
 from mergeparam._call.resolve import (
-    IDENTITY_OF,
     make_body,
     make_conflict,
     make_missing,
@@ -19,17 +19,23 @@ from mergeparam._declare.annotations import (
     optional_annotations,
     optional_signature,
 )
-from mergeparam._declare.methods import MERGED_NAMES, merged_methods_of, merged_names
+from mergeparam._declare.methods import (
+    CARRIER_MODULE,
+    MERGED_NAMES,
+    MISSING_METHOD,
+    carrier_of,
+    merged_methods_of,
+    merged_names,
+    own_methods,
+)
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
+    CONFLICT_METHOD,
     MERGED_ATTRIBUTE,
     UNNAMED_METHOD,
-    PrivateNames,
+    UNSET_METHOD,
     body_method,
-    conflict_method,
     is_read_through_class,
-    missing_method,
-    unset_method,
 )
 from mergeparam._inject.wrapper import EXIT_CLASSES, EXITS, PROVIDE, RUN_IN_STEPS
 from mergeparam._sentinels import MERGED
@@ -50,7 +56,6 @@ class Plan(NamedTuple):
 
     declaration: Declaration
     method: MergedMethod
-    names: PrivateNames
     code: CodeType
 
 
@@ -61,6 +66,11 @@ Change: TypeAlias = tuple[Any, str, object]
 def install(cls: type, plans: Sequence[Plan]) -> None:
     """Make the methods of a class merge, and the class carry what that needs; all or nothing."""
     changes: list[Change] = []
+    carrier = carrier_of(cls)
+    if carrier is cls and vars(cls).get("_is_protocol"):
+        protocol = next(base for base in reversed(cls.__mro__) if base.__name__ == "Protocol")
+        space = {"__module__": CARRIER_MODULE, "__slots__": ()}
+        carrier = type(cls)("Protocol", (protocol,), space)
     for plan in plans:
         method = plan.declaration.method
         unset = {param.name: param.unset for param in plan.declaration.params}
@@ -85,14 +95,15 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
                 setattr(*change)
             aliases = [name for name, held in vars(cls).items() if held is found]
             changes += [(cls, name, made) for name in {method.name, *aliases}]
-        changes += [(cls, name, value) for name, value in _private_methods(cls, plan).items()]
-    own = vars(cls)["__mergeable__"].methods if "__mergeable__" in vars(cls) else ()
-    methods = (*[plan.method for plan in plans], *own)
+        changes += [(carrier, name, made) for name, made in _private_methods(cls, plan).items()]
+    methods = (*[plan.method for plan in plans], *own_methods(cls))
     changes += [
-        (cls, MERGED_ATTRIBUTE, MERGED),
-        (cls, UNNAMED_METHOD, refuse_unnamed),
-        (cls, "__mergeable__", MergedClass(cls.__qualname__, methods)),
+        (carrier, MERGED_ATTRIBUTE, MERGED),
+        (carrier, UNNAMED_METHOD, refuse_unnamed),
+        (carrier, "__mergeable__", MergedClass(cls.__qualname__, methods)),
     ]
+    if carrier not in cls.__mro__:
+        changes.append((cls, "__bases__", (carrier, *cls.__bases__)))
     _apply(cls, changes)
 
 
@@ -138,17 +149,17 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     cls: type, plan: Plan
 ) -> dict[str, object]:
     """Return the private methods of a declaration, under their names."""
-    method, suffix = plan.method, plan.names.suffix
+    method, suffix = plan.method, plan.method.names.suffix
     own = plan.declaration.method
     made: dict[str, Any] = {}
     for param in method.params:
-        name = missing_method(param.name) + suffix
+        name = MISSING_METHOD + param.name + suffix
         made[name] = make_missing(method, param, name)
         if param.on_conflict in ("raise", "raise_if_different"):
-            name = conflict_method(param.name) + suffix
+            name = CONFLICT_METHOD + param.name + suffix
             made[name] = make_conflict(method, param, name)
-        if is_read_through_class(param, plan.names):
-            name = unset_method(param.name) + suffix
+        if is_read_through_class(param, method.names):
+            name = UNSET_METHOD + param.name + suffix
             made[name] = make_unset(method, param, name)
     if method.injection == "wrap":
         name = body_method(method.name) + suffix
@@ -164,18 +175,16 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
         # Found under its own name, so that it is pickled like other methods of the class.
         function.__module__, function.__name__ = cls.__module__, name
         function.__qualname__ = f"{cls.__qualname__}.{name}"
-        setattr(function, IDENTITY_OF, method.identity)
         # Runtime type checkers that decorate whole classes leave alone what has this mark.
         function.__no_type_check__ = True
     # A base's body may be handed what this class has merged, and then asks about a conflict.
     for level in merged_methods_of(cls):
         if level.name == method.name:
             for param in level.params:
-                name = conflict_method(param.name) + level.suffix
+                name = CONFLICT_METHOD + param.name + level.names.suffix
                 again = any([param.name == other.name for other in method.params])
                 if again and param.on_conflict in ("raise", "raise_if_different"):
                     made[name] = make_conflict(level, param, name, forwarded=True)
-                    setattr(made[name], IDENTITY_OF, level.identity)
     if method.injection == "wrap":
         made[EXITS] = EXIT_CLASSES
     if method.provides:
@@ -206,11 +215,10 @@ def _apply(cls: type, changes: Sequence[Change]) -> None:
             setattr(holder, name, value)
             done.append((holder, name, own))
     except BaseException as error:
-        for holder, name, own in reversed(done):
-            if own is _ABSENT:
-                delattr(holder, name)
-            else:
-                setattr(holder, name, own)
+        for holder, changed, own in reversed(done):
+            # A class may refuse this too; all else is taken back.
+            with contextlib.suppress(Exception):
+                delattr(holder, changed) if own is _ABSENT else setattr(holder, changed, own)
         if not isinstance(error, TypeError | AttributeError):
             raise
         raise MergeDefinitionError(

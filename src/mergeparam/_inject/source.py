@@ -6,19 +6,20 @@ generated wrapper begins with it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
 
 if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
-    from mergeparam._spec import Param
+    from mergeparam._spec import Param, PrivateNames
 
-IDENTITY = "identity"
+IDENTITY = "<identity>"
 """Stands for a declaration's identity in the source that is compiled once for many methods."""
 
-PRIVATE_METHODS = (MISSING_METHOD, "_mergeparam_conflict_", "_mergeparam_unset_")
+CONFLICT_METHOD, UNSET_METHOD = "_mergeparam_conflict_", "_mergeparam_unset_"
+PRIVATE_METHODS = (MISSING_METHOD, CONFLICT_METHOD, UNSET_METHOD)
 """How the names of the private methods begin that the class has for each merged parameter."""
 
 MERGED_ATTRIBUTE = "_mergeparam_merged"
@@ -28,32 +29,6 @@ UNNAMED_METHOD = "_mergeparam_unnamed"
 """The private method that refuses a call in which a parameter is left at `MERGED`."""
 
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
-
-
-class PrivateNames(NamedTuple):
-    """The names of what the merge reads besides the method's own parameters.
-
-    The names of the class's private methods end in `suffix`. `unset_globals` has, by parameter,
-    the globals that hold `unset` objects.
-    """
-
-    suffix: str
-    unset_globals: dict[str, str]
-
-
-def missing_method(name: str) -> str:
-    """Return the name of the private method that resolves a parameter that neither has set."""
-    return f"{MISSING_METHOD}{name}"
-
-
-def conflict_method(name: str) -> str:
-    """Return the name of the private method that resolves a parameter that both have set."""
-    return f"_mergeparam_conflict_{name}"
-
-
-def unset_method(name: str) -> str:
-    """Return the name of the private method that returns a parameter's `unset` object."""
-    return f"_mergeparam_unset_{name}"
 
 
 def body_method(name: str) -> str:
@@ -108,9 +83,9 @@ def merge_source(
         name, attribute = param.name, f"{receiver}.{param.attribute}"
         unset = literal_of(param.unset) or names.unset_globals.get(name)
         if unset is None:
-            unset = f"{receiver}.{unset_method(name)}{names.suffix}({identity!r})"
-        ask = f"{receiver}.{missing_method(name)}{names.suffix}({identity!r})"
-        decide = f"{receiver}.{conflict_method(name)}{names.suffix}({identity!r}, "
+            unset = f"{receiver}.{UNSET_METHOD}{name}{names.suffix}({identity!r})"
+        ask = f"{receiver}.{MISSING_METHOD}{name}{names.suffix}({identity!r})"
+        decide = f"{receiver}.{CONFLICT_METHOD}{name}{names.suffix}({identity!r}, "
         if name in may_receive_merged:
             lines += [
                 f"if {name} is {receiver}.{MERGED_ATTRIBUTE}:",
@@ -161,24 +136,23 @@ def merge_source(
 def share_unset(declaration: Declaration) -> dict[str, str]:
     """Return the private global that holds each parameter's `unset` object, by parameter.
 
-    The names are added to the globals of the method's module. A read of a global costs what the
-    author's own would, and a rebinding of the author's name changes nothing.
+    A read of a global costs what the author's own would, and a rebinding of the author's name
+    changes nothing.
     """
     cls, function = declaration.method.cls, declaration.method.function
     found: dict[str, str] = {}
     for param in declaration.params:
-        if literal_of(param.unset) is not None:
-            continue
-        name = f"_mergeparam_unset_{cls.__name__}_{param.name}"
-        if param.unset is UNSET:
-            name = "_mergeparam_UNSET"
-        # A reloaded module, and a function that makes classes, come with new objects for the same
-        # names. Their merges read them through the class, so that no module grows.
-        if (
-            name.isidentifier()
-            and function.__globals__.setdefault(name, param.unset) is param.unset
-        ):
-            found[param.name] = name
+        if literal_of(param.unset) is None:
+            name = f"_mergeparam_unset_{cls.__name__}_{param.name}"
+            if param.unset is UNSET:
+                name = "_mergeparam_UNSET"
+            # A reloaded module, and a function that makes classes, come with new objects for the
+            # same names. Their merges read them through the class, so that no module grows.
+            # The name is taken here and not with all other changes, in one step, because two
+            # threads that decorate could both find it free.
+            if name.isidentifier():
+                held = function.__globals__.setdefault(name, param.unset)
+                found |= {param.name: name} if held is param.unset else {}
     return found
 
 

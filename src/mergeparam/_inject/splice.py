@@ -20,15 +20,14 @@ from types import CodeType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from mergeparam._compat import has_known_bytecode
+from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._inject.source import (
+    CONFLICT_METHOD,
     IDENTITY,
     PRIVATE_METHODS,
-    PrivateNames,
-    conflict_method,
     merge_source,
-    missing_method,
 )
-from mergeparam._spec import Param
+from mergeparam._spec import Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def splice_merge(
     source = merge_source(
         method.receiver,
         params,
-        names._replace(suffix=""),
+        PrivateNames("", names.unset_globals),
         may_receive_merged=declaration.may_receive_merged,
         unnamed=declaration.unnamed,
     )
@@ -308,7 +307,7 @@ def can_splice() -> bool:
     def ask(_: object, *asked: object) -> tuple[object, ...]:
         return asked
 
-    private = {missing_method("flag"): ask, conflict_method("flag"): ask}
+    private = {f"{MISSING_METHOD}flag": ask, f"{CONFLICT_METHOD}flag": ask}
 
     def probe(this: object, /, one: int, flag: int | None, *rest: int) -> list[object]:
         return [one, [flag for _ in (this, flag)], rest]

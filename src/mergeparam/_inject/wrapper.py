@@ -11,13 +11,14 @@ import inspect
 from typing import TYPE_CHECKING
 
 from mergeparam._inject.codegen import arguments_source, compile_like, fresh_name
-from mergeparam._inject.source import PrivateNames, body_method, merge_source
+from mergeparam._inject.source import body_method, merge_source
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
     from types import CodeType
 
     from mergeparam._declare.checks import Declaration
+    from mergeparam._spec import PrivateNames
 
 PROVIDE, RUN_IN_STEPS = "_mergeparam_provide", "_mergeparam_run_in_steps"
 """The private attributes of a class whose methods provide their values."""
