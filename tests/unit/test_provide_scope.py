@@ -26,11 +26,17 @@ class Interrupt(BaseException):
 
 
 @pytest.fixture(autouse=True)
+def _nothing_is_open():
+    """Check that a test leaves no scope open behind it."""
+    yield
+    assert {} == innermost()
+
+
+@pytest.fixture(autouse=True, scope="module")
 def _nothing_is_left():
-    """Check that a test leaves no scope behind, in this context or at all."""
+    """Check that nothing at all is left of the scopes of these tests."""
     yield
     gc.collect()
-    assert {} == innermost()
     assert not living.scopes
 
 
@@ -108,6 +114,8 @@ def test_contexts_are_apart():
 
 def test_living():
     """A scope is counted as long as somebody could read it, also in a copied context."""
+    gc.collect()
+    assert not living.scopes
     with provide(flag=1), provide(flag=2):
         assert 2 == len(living.scopes)
         copied = contextvars.copy_context()
@@ -115,7 +123,6 @@ def test_living():
     with provide(flag=3):
         assert 3 == len(living.scopes)
     del copied
-    gc.collect()
 
     assert not living.scopes
 
@@ -155,6 +162,7 @@ def test_living_in_threads():
         thread.start()
     for thread in threads:
         thread.join()
+    del thread, threads  # which hold their contexts
     gc.collect()
 
     assert not living.scopes
@@ -176,7 +184,7 @@ def test_fork_beside_threads():
         thread.start()
     try:
         with provide(flag=1):
-            for _ in range(10):
+            for _ in range(5):
                 child = os.fork()
                 if not child:
                     with provide(other=2):

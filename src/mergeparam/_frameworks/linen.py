@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import traceback
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,14 @@ from mergeparam._frameworks.adapter import Adapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from mergeparam._call.messages import CallState
 
 
 def _nested_code(function: object, name: str) -> CodeType | None:
-    """Return the code of a function that is defined in another one's body.
-
-    A Flax that is written otherwise has none, and then nothing is ever said of it.
-    """
+    """Return the code of a function that is defined in another one's body, if there is one."""
     constants = getattr(getattr(function, "__code__", None), "co_consts", ())
-    codes = (constant for constant in constants if isinstance(constant, CodeType))
-    return next((code for code in codes if code.co_name == name), None)
+    return next((c for c in constants if isinstance(c, CodeType) and c.co_name == name), None)
 
 
 _LIFTED = _nested_code(getattr(lift, "pack", None), "wrapper")
@@ -46,11 +42,7 @@ _SEQUENTIAL = getattr(inspect.unwrap(nn.Sequential.__call__), "__code__", None)
 
 
 class LinenAdapter(Adapter):
-    """Knows bound modules, and the lifted transformations that lose or trace arguments.
-
-    What hints read of Flax is private; where another Flax has written it differently, nothing
-    is said.
-    """
+    """Knows bound modules, and what lifted transformations make of arguments."""
 
     def children(self, obj: object) -> Iterator[tuple[str, object]]:
         """Yield the parts of a bound module; `setup` makes some, and runs when somebody asks."""
@@ -61,7 +53,8 @@ class LinenAdapter(Adapter):
     def missing_hint(self, state: CallState) -> str | None:
         """Say which call around this one was given the parameter by name, and left it out."""
         param = state.param
-        for frame in _callers():
+        # What this reads of Flax is private. Whoever asks for the hint does without if it fails.
+        for frame, _ in traceback.walk_stack(sys._getframe()):  # noqa: SLF001 - as it does itself
             held = frame.f_locals
             # A lifted transformation drops keyword arguments unless it was told to keep them.
             if frame.f_code is _LIFTED and not held["enable_kwargs"] and param in held["kwargs"]:
@@ -81,7 +74,7 @@ class LinenAdapter(Adapter):
         """Say which transformation made a tracer of the value that a subclass has handed on."""
         if not isinstance(state.call_value, jax.core.Tracer):
             return None
-        for frame in _callers():
+        for frame, _ in traceback.walk_stack(sys._getframe()):  # noqa: SLF001 - as it does itself
             if frame.f_code is _LIFTED and frame.f_locals["name"] in _UNTRACED:
                 name = frame.f_locals["name"]
                 return (
@@ -89,14 +82,6 @@ class LinenAdapter(Adapter):
                     f"constructor's value, even if that was handed on: {_UNTRACED[name]}."
                 )
         return None
-
-
-def _callers() -> Iterator[FrameType]:
-    """Yield the frames of the calls that are running, the innermost first."""
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the only way to walk them one by one
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
 
 
 ADAPTER = LinenAdapter()
