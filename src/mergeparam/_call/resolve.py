@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import attrs
@@ -180,17 +181,21 @@ def make_unset(method: MergedMethod, param: Param, name: str) -> Callable[..., A
 
 
 def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noqa: ANN401 - whatever the class's namespace held
-    """Make the private method that returns the body of a wrapped method, bound to the object."""
-    # As attribute lookup does: what has no `__get__` is not bound.
-    bind = getattr(type(body), "__get__", None)
+    """Make the private method that returns the body of a wrapped method.
 
-    def bound_body(self: object, asked: int) -> Any:  # noqa: ANN401 - likewise
+    A function takes the object as its first argument. Everything else is bound to the object, as
+    attribute lookup binds it.
+    """
+    # Dynamo of PyTorch 2.11 cannot trace the `__get__` of a function.
+    bind = None if isinstance(body, FunctionType) else getattr(type(body), "__get__", None)
+
+    def body_for(self: object, asked: int) -> Any:  # noqa: ANN401 - likewise
         if asked != identity:
             return find_namesake(self, name, asked)(self, asked)
         return body if bind is None else bind(body, self, type(self))
 
-    bound_body.__wrapped__ = body  # type: ignore[attr-defined]  # for tools that look for it
-    return bound_body
+    body_for.__wrapped__ = body  # type: ignore[attr-defined]  # for tools that look for it
+    return body_for
 
 
 def refuse_unnamed(self: object, name: str) -> NoReturn:
