@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from mergeparam._call.resolve import as_reloaded
+from mergeparam._call.resolve import as_reloaded, restore_identities
 from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
 from mergeparam._declare.checks import Declaration, check_all_named, check_params, declare
 from mergeparam._declare.methods import carrier_of, merged_names, own_methods, unwrap
@@ -145,6 +145,7 @@ def merge_anew(cls: type) -> None:
         code = getattr(found, "__code__", found)
         if new is not cls and code is getattr(vars(new).get(level.name), "__code__", None):
             # Its functions have the code of the new class, and merge as those of that class do.
+            restore_identities(vars(carrier))
             carrier.__mergeable__ = MergedClass(level.owner, own_methods(new))  # type: ignore[attr-defined]
             return
         names = {param.name for param in level.params}
