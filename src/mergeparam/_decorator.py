@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from mergeparam._call.resolve import as_reloaded, identity_of
+from mergeparam._call.resolve import as_reloaded, restore_identities
 from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
 from mergeparam._declare.checks import Declaration, check_all_named, check_params, declare
 from mergeparam._declare.methods import carrier_of, merged_names, own_methods, unwrap
@@ -95,7 +95,7 @@ def mergeable(
     if len(params) == 1 and isinstance(params[0], type):
         return _decorate(params[0], (), method, provide, inject)
 
-    check_params("@mergeable", params)
+    check_params(params)
 
     def decorate(cls: C) -> C:
         return _decorate(cls, params, method, provide, inject)
@@ -125,8 +125,8 @@ def _decorate(
     declarations = declare(cls, params, methods)
     taken: set[str] = set()
     plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
+    check_all_named(cls, declarations, frame)
     for declaration in declarations:
-        check_all_named(declaration, frame)
         warn_of_raw_reads(declaration)
         warn_of_stored_defaults(declaration)
 
@@ -141,10 +141,11 @@ def merge_anew(cls: type) -> None:
     """Merge again in every own method whose function a tool has compiled anew in place."""
     carrier, new = carrier_of(cls), as_reloaded(cls)
     for level in reversed(own_methods(cls)):
-        found = vars(cls).get(level.name)
+        found: Any = vars(cls).get(level.name)
         code = getattr(found, "__code__", found)
         if new is not cls and code is getattr(vars(new).get(level.name), "__code__", None):
             # Its functions have the code of the new class, and merge as those of that class do.
+            restore_identities(vars(carrier))
             carrier.__mergeable__ = MergedClass(level.owner, own_methods(new))  # type: ignore[attr-defined]
             return
         names = {param.name for param in level.params}
@@ -160,10 +161,7 @@ def merge_anew(cls: type) -> None:
         (declaration,) = declare(cls, level.params, level.name)
         warn_of_raw_reads(declaration)
         plan = _plan(declaration, strategy, level.provides, set())
-        # Nothing of the lost merge is needed any more.
-        for name, held in [*vars(carrier).items()]:
-            if name.startswith("_mergeparam_") and identity_of(held) == level.identity:
-                delattr(carrier, name)
+        # The private methods of before stay, for old functions in wrappers that were not changed.
         kept = tuple([other for other in own_methods(cls) if other is not level])
         carrier.__mergeable__ = MergedClass(level.owner, kept)  # type: ignore[attr-defined]
         install(cls, [plan])

@@ -29,7 +29,7 @@ from mergeparam import (
 )
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
-JaxWithoutKeys = pytest.importorskip("mergeparam._frameworks.jax").JaxWithoutKeys
+JaxAdapter = pytest.importorskip("mergeparam._frameworks.jax").JaxAdapter
 jnp, lax = jax.numpy, jax.lax
 
 
@@ -817,7 +817,7 @@ def test_jax_without_user_contexts(monkeypatch):
     followers = []
     monkeypatch.setattr("mergeparam._call.provide.scope_followers", followers)
     scope.__enter__()
-    followers.append(JaxWithoutKeys())
+    followers.append(JaxAdapter(None))
 
     assert 6.0 == Tenfold()(3.0)
     with pytest.raises(MergeError, match=r"provide\(gain=2.0\) needs jax.make_user_context"):
@@ -901,8 +901,8 @@ def test_interrupts(handled):
         assert 6.0 == plain(call, 2.0)
     assert 30.0 == call(3.0)
     for stop in range(1, interrupted(-1) + 1):
-        inside = contextlib.suppress(Interrupt) if handled else contextlib.nullcontext()
-        with contextlib.suppress(Interrupt), provide(other=1), inside:
+        inner = contextlib.suppress(Interrupt) if handled else contextlib.nullcontext()
+        with contextlib.suppress(Interrupt), provide(other=1), inner:
             interrupted(stop)
         assert 30.0 == call(3.0), stop
         assert 15.0 == plain(call, 5.0), stop

@@ -3,7 +3,7 @@
 import inspect
 
 import pytest
-from by_hand import decorated, run
+from by_hand import INJECTIONS, decorated, run
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import cases, values
@@ -16,8 +16,8 @@ VALUE = object()
 @st.composite
 def instances(draw):
     """Return a case, an instance of it, and a scope that provides values or `unset` objects."""
-    case = draw(cases())
-    cls = decorated(case, inject=draw(st.sampled_from(("inline", "wrap"))))
+    case = draw(cases(is_plain=True))
+    cls = decorated(case, **draw(st.sampled_from(INJECTIONS)))
     names = draw(st.lists(st.sampled_from([*case.merged]), unique=True))
     provided = {name: draw(values(case.merged[name].unset)) for name in names}
     return case, cls(case.attributes), provide(other=1, **provided)

@@ -134,7 +134,7 @@ def test_warning_that_is_an_error():
 
 
 def test_frameworks_are_asked_and_told(monkeypatch):
-    """Adapters may refuse the class, and finish it; they see the frame of its definition."""
+    """Adapters may refuse the class, finish it, and keep it merged."""
     calls = []
 
     class Recording(Adapter):
@@ -144,10 +144,13 @@ def test_frameworks_are_asked_and_told(monkeypatch):
         def finish_class(self, cls):
             calls.append((cls.__name__, "__mergeable__" in vars(cls)))
 
+        def keep_merged(self, cls, merge_anew):
+            calls.append((cls.__name__, merge_anew(cls)))
+
     monkeypatch.setattr(_decorator, "adapters", [Recording()])
     decorated(inject="wrap")
 
-    assert [("Child", "decorated"), ("Child", True)] == calls
+    assert [("Child", "decorated"), ("Child", True), ("Child", None)] == calls
 
 
 def test_interpreter_with_other_operations():

@@ -5,7 +5,6 @@ import inspect
 import pytest
 
 from mergeparam import MERGED, UNSET, MergeDefinitionError, Param, mergeable
-from mergeparam._call.resolve import identity_of
 
 
 class Guard(type):
@@ -133,7 +132,7 @@ def test_private_methods_have_names(inject):
     private = {
         name: held
         for name, held in vars(layer).items()
-        if name.startswith("_mergeparam_") and identity_of(held) is not None
+        if hasattr(held, "__mergeparam_identity__")
     }
 
     assert {"_mergeparam_missing_flag", "_mergeparam_conflict_flag"} < private.keys()

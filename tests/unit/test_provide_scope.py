@@ -12,7 +12,7 @@ import types
 import weakref
 
 import pytest
-from packages import cloudpickle, needs_cloudpickle
+from packages import cloudpickle, counts_references, needs_cloudpickle
 
 from mergeparam import provide
 from mergeparam._call.provide import _CURRENT, is_provided, living, provided, run_in_steps
@@ -26,11 +26,17 @@ class Interrupt(BaseException):
 
 
 @pytest.fixture(autouse=True)
+def _nothing_is_open():
+    """Check that a test leaves no scope open behind it."""
+    yield
+    assert {} == innermost()
+
+
+@pytest.fixture(autouse=True, scope="module")
 def _nothing_is_left():
-    """Check that a test leaves no scope behind, in this context or at all."""
+    """Check that nothing at all is left of the scopes of these tests."""
     yield
     gc.collect()
-    assert {} == innermost()
     assert not living.scopes
 
 
@@ -108,6 +114,8 @@ def test_contexts_are_apart():
 
 def test_living():
     """A scope is counted as long as somebody could read it, also in a copied context."""
+    gc.collect()
+    assert not living.scopes
     with provide(flag=1), provide(flag=2):
         assert 2 == len(living.scopes)
         copied = contextvars.copy_context()
@@ -115,7 +123,6 @@ def test_living():
     with provide(flag=3):
         assert 3 == len(living.scopes)
     del copied
-    gc.collect()
 
     assert not living.scopes
 
@@ -127,6 +134,7 @@ def test_living_is_pickled_by_name():
     assert living is cloudpickle.loads(cloudpickle.dumps(lambda: living))()
 
 
+@counts_references
 def test_scopes_that_close_in_any_order_leave_nothing():
     """The scopes that stay open are made anew; the count does not drift."""
     scopes = [provide(flag=number) for number in range(5)]
@@ -154,6 +162,7 @@ def test_living_in_threads():
         thread.start()
     for thread in threads:
         thread.join()
+    del thread, threads  # which hold their contexts
     gc.collect()
 
     assert not living.scopes
@@ -175,7 +184,7 @@ def test_fork_beside_threads():
         thread.start()
     try:
         with provide(flag=1):
-            for _ in range(10):
+            for _ in range(5):
                 child = os.fork()
                 if not child:
                     with provide(other=2):
@@ -195,6 +204,7 @@ def innermost():
     return _CURRENT.get().values
 
 
+@counts_references
 def test_left_open_without_anybody_to_close_it():
     """Nobody sees it from then on, and the next `with` drops it."""
     provide(flag=1).__enter__()
@@ -218,6 +228,7 @@ def test_open_without_a_with():
     assert read() is None
 
 
+@counts_references
 def test_left_open_inside_of_others():
     """The exit around drops what was left open, in whichever place, and nothing else."""
     suspended = provide(other=2)
@@ -231,6 +242,7 @@ def test_left_open_inside_of_others():
     assert {} == innermost()
 
 
+@counts_references
 def test_closed_in_the_context_but_not_in_its_copy():
     """What a copied context has brought along was not left open; its `with` has ended."""
     with provide(flag=1):
@@ -283,6 +295,7 @@ def stops():
     return range(1, interrupted(provide(flag=1), -1) + 1)
 
 
+@counts_references
 @pytest.mark.parametrize("named", [False, True], ids=["in place", "by name"])
 def test_interrupt_that_leaves_the_scope_around(stops, named):
     """It is not swallowed, and the scope around drops what was left open while it passes."""
@@ -298,6 +311,7 @@ def test_interrupt_that_leaves_the_scope_around(stops, named):
         assert {} == seen, stop
 
 
+@counts_references
 def test_interrupt_that_is_handled_inside(stops):
     """When it is forgotten, what was left open is not seen, and dropped by the scope around."""
     for stop in stops:
@@ -308,6 +322,7 @@ def test_interrupt_that_is_handled_inside(stops):
         assert {} == innermost(), stop
 
 
+@counts_references
 def test_interrupt_without_a_scope_around(stops):
     """The next scope that is opened drops what was left open."""
     for stop in stops:
@@ -319,6 +334,7 @@ def test_interrupt_without_a_scope_around(stops):
         assert {} == innermost(), stop
 
 
+@counts_references
 def test_interrupted_steps():
     """A coroutine that is interrupted while a step opens or closes leaves nothing open."""
 
@@ -377,6 +393,7 @@ def test_steps():
     assert read() is None
 
 
+@counts_references
 def test_steps_that_raise():
     """An error of the body comes out with the scope closed, and without a cycle."""
 

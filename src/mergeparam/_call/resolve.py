@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import attrs
@@ -80,11 +81,22 @@ def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: obje
     return call_value
 
 
-def identity_of(method: Any) -> object:  # noqa: ANN401 - whatever a namespace holds
-    """Return the identity of the declaration that a private method was made for."""
-    # Its closure has it. Attributes do not last: IPython's autoreload replaces all of them.
-    names = getattr(getattr(method, "__code__", None), "co_freevars", ())
-    return method.__closure__[names.index("identity")].cell_contents if names else None
+IDENTITY_OF = "__mergeparam_identity__"
+"""The attribute of a private method that holds the identity of its declaration."""
+
+
+def restore_identities(namespace: Mapping[str, object]) -> None:
+    """Give private methods back the identity that they close over.
+
+    IPython's autoreload gives the functions of an old class the attributes of those of the new
+    class, and cannot change what they close over.
+    """
+    for held in namespace.values():
+        if isinstance(held, FunctionType) and IDENTITY_OF in vars(held):
+            at = held.__code__.co_freevars.index("identity")
+            own = {IDENTITY_OF: (held.__closure__ or ())[at].cell_contents}
+            # The two functions have one dict until now.
+            held.__dict__ = vars(held) | own
 
 
 # What these functions close over are plain values: Dynamo cannot trace objects of attrs in cells.
@@ -173,17 +185,21 @@ def make_unset(method: MergedMethod, param: Param, name: str) -> Callable[..., A
 
 
 def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noqa: ANN401 - whatever the class's namespace held
-    """Make the private method that returns the body of a wrapped method, bound to the object."""
-    # As attribute lookup does: what has no `__get__` is not bound.
-    bind = getattr(type(body), "__get__", None)
+    """Make the private method that returns the body of a wrapped method.
 
-    def bound_body(self: object, asked: int) -> Any:  # noqa: ANN401 - likewise
+    A function takes the object as its first argument. Everything else is bound to the object, as
+    attribute lookup binds it.
+    """
+    # Dynamo of PyTorch 2.11 cannot trace the `__get__` of a function.
+    bind = None if isinstance(body, FunctionType) else getattr(type(body), "__get__", None)
+
+    def body_for(self: object, asked: int) -> Any:  # noqa: ANN401 - likewise
         if asked != identity:
             return find_namesake(self, name, asked)(self, asked)
         return body if bind is None else bind(body, self, type(self))
 
-    bound_body.__wrapped__ = body  # type: ignore[attr-defined]  # for tools that look for it
-    return bound_body
+    body_for.__wrapped__ = body  # type: ignore[attr-defined]  # for tools that look for it
+    return body_for
 
 
 def refuse_unnamed(self: object, name: str) -> NoReturn:
@@ -204,8 +220,8 @@ def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:
     for classes in (mro, map(as_reloaded, mro)):
         for base in classes:
             method = vars(base).get(name)
-            if identity_of(method) == identity:
-                return method  # type: ignore[return-value]  # it is one of ours
+            if getattr(method, IDENTITY_OF, None) == identity:
+                return method  # type: ignore[return-value]  # it has our mark
     raise MergeDefinitionError(
         f"{type(self).__qualname__} runs a method that another class has merged, and has no part "
         f"in that class. Inherit from it, or share the function before it is merged and put "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mergeparam._compat import qualified_name
@@ -78,11 +78,6 @@ class Method(NamedTuple):
     receiver: str
 
     @property
-    def inherited(self) -> bool:
-        """Whether a base holds the method, not the class itself."""
-        return self.definer is not self.cls
-
-    @property
     def label(self) -> str:
         """The method's name in messages."""
         return f"{self.cls.__qualname__}.{self.name}()"
@@ -154,7 +149,12 @@ def _whose(
     cls: type, definer: type, chain: tuple[Callable[..., Any], ...]
 ) -> tuple[FunctionType | None, Ownership]:
     """Tell which function in the chain is meant, and whose it is."""
-    functions = [link for link in chain if isinstance(link, FunctionType)]
+    # PyPy has functions that are not written in Python, with code that tells almost nothing.
+    functions = [
+        link
+        for link in chain
+        if isinstance(link, FunctionType) and isinstance(link.__code__, CodeType)
+    ]
     if not functions:
         return None, "opaque"
     # The one that is written in this class's body is meant, wherever it stands in the chain:
@@ -182,8 +182,10 @@ def _is_written_in(cls: type, function: FunctionType) -> bool:
     """Whether the code of a function was written in the body of a class."""
     # `functools.wraps` changes the names of a function, but never those of its code and globals.
     name = qualified_name(function.__code__, function.__qualname__)
-    module = function.__globals__.get("__name__")
-    if (name.rpartition(".")[0], module) != (cls.__qualname__, cls.__module__):
+    if name.rpartition(".")[0] != cls.__qualname__:
+        return False
+    # Where code is run without a module, a class finds the name among the builtins.
+    if function.__globals__.get("__name__", "builtins") != cls.__module__:
         return False
     # A base may be a namesake: `class Dropout(Dropout)`, or the class of before a reload.
     for base in cls.__mro__[1:]:
@@ -195,12 +197,12 @@ def _is_written_in(cls: type, function: FunctionType) -> bool:
 
 def merged_names(function: object) -> tuple[str, ...]:
     """Return the names that are merged in a function."""
-    if not isinstance(function, FunctionType):
+    if not isinstance(function, FunctionType) or MERGED_NAMES not in vars(function):
         return ()
     # `functools.wraps` copies the attribute to functions that merge nothing.
     if not any([name.startswith(MISSING_METHOD) for name in function.__code__.co_names]):
         return ()
-    names: tuple[str, ...] = vars(function).get(MERGED_NAMES, ())
+    names: tuple[str, ...] = vars(function)[MERGED_NAMES]
     return names
 
 

@@ -7,24 +7,15 @@ import sys
 import warnings
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mergeparam._frameworks.adapter import UNKNOWN_KEY as UNKNOWN_KEY
 from mergeparam._frameworks.adapter import Adapter as Adapter  # noqa: TC001 - exported
-from mergeparam.errors import MergeWarning, shorten
+from mergeparam.errors import MergeWarning
 
-_MODULES = {
-    "IPython": "ipython",
-    "beartype": "beartype",
-    "flax.linen": "linen",
-    "jax": "jax",
-    "jaxtyping": "jaxtyping",
-    "torch": "torch",
-    "typeguard": "typeguard",
-}
-"""Frameworks, and the modules of this package that hold their adapters as `ADAPTER`."""
+_waiting = {"IPython", "beartype", "flax.linen", "jax", "jaxtyping", "torch", "typeguard"}
+"""Frameworks without an adapter so far. A module of this package holds it as `ADAPTER`."""
 
-_waiting = set(_MODULES)
 _loaded: dict[str, Adapter] = {}
 
 adapters: list[Adapter] = []
@@ -45,14 +36,20 @@ def load_adapters() -> None:
     # A count tells whether anything was imported since, and is quick.
     if len(sys.modules) == _Seen.modules:
         return
+    is_importing = False
     # Loading an adapter imports modules itself, so this looks a second time then.
     while len(sys.modules) != _Seen.modules:
-        _Seen.modules = len(sys.modules)
+        modules, is_importing = len(sys.modules), False
         for framework in [*_waiting]:
-            if _spec_of(framework) is not None and not _is_initializing(framework):
+            spec = _spec_of(framework)
+            # So importlib notes that the module is being imported just now.
+            if getattr(spec, "_initializing", False):
+                is_importing = True
+            elif spec is not None:
                 _load(framework)
-    # The import of a framework may end without adding another module.
-    if any(map(_is_initializing, _waiting)):
+        _Seen.modules = modules
+    # Its import may end without adding another module.
+    if is_importing:
         _Seen.modules = 0
 
 
@@ -63,41 +60,31 @@ def _spec_of(framework: str) -> ModuleSpec | None:
     modules there, whose specification is missing, or a mock, or has no origin. A module that
     intercepts the reading of attributes may be loaded lazily, and would load at the first one.
     """
-    module: object = sys.modules.get(framework)
-    if (
-        not issubclass(type(module), ModuleType)
-        or type(module).__getattribute__ is not ModuleType.__getattribute__
-    ):
+    module: Any = sys.modules.get(framework)
+    kind, plain = type(module), ModuleType
+    if not issubclass(kind, plain) or kind.__getattribute__ is not plain.__getattribute__:
         return None
     spec = vars(module).get("__spec__")
     return spec if isinstance(spec, ModuleSpec) and spec.origin is not None else None
 
 
-def _is_initializing(framework: str) -> bool:
-    """Whether a framework is being imported just now, as importlib notes it."""
-    return getattr(_spec_of(framework), "_initializing", False)
-
-
 def _load(framework: str) -> None:
     """Load one adapter; if that fails, say so once and do without."""
-    failure: Exception | None = None
     try:
-        module = importlib.import_module(f"{__name__}.{_MODULES[framework]}")
+        module = importlib.import_module(f"{__name__}.{framework.rpartition('.')[2].lower()}")
     except Exception as error:  # noqa: BLE001 - a framework that is not what it was may raise anything
-        failure = error
-    else:
-        # Nothing here depends on whether another thread, or this one before an interrupt, has
-        # done it already.
-        _loaded[framework] = module.ADAPTER
-        adapters[:] = _loaded.values()
-        scope_followers[:] = [adapter for adapter in adapters if adapter.follows_scopes]
-    _waiting.discard(framework)
-    if failure is not None:
-        msg = (
-            f"mergeparam does not know this version of {framework}: {shorten(failure)}. Merged "
+        _waiting.discard(framework)
+        text = (
+            f"mergeparam does not know this {framework} ({type(error).__name__}: {error}). Merged "
             f"classes work, but not together with {framework}. Upgrade mergeparam."
         )
-        warnings.warn(MergeWarning(msg), stacklevel=3)
+        warnings.warn(text, MergeWarning, stacklevel=3)
+        return
+    # Another thread, or this one before an interrupt, may have done a part of this already.
+    _loaded[framework] = module.ADAPTER
+    adapters[:] = _loaded.values()
+    scope_followers[:] = [adapter for adapter in adapters if adapter.follows_scopes]
+    _waiting.discard(framework)
 
 
 def is_tracing() -> bool:

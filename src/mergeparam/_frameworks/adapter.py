@@ -16,24 +16,12 @@ UNKNOWN_KEY = "unknown"
 
 
 class Adapter:
-    """What one framework needs of the library. Every method does nothing by default.
-
-    A subclass overrides what its framework calls for. There is one instance of each, made when
-    the framework has been imported.
-    """
+    """What one framework needs of the library; a subclass overrides what does nothing here."""
 
     # While classes are being defined.
 
     def check_decorators(self, cls: type, frame: FrameType) -> None:
-        """Refuse a class that is decorated so that the merge would be lost.
-
-        Args:
-            cls: the class that `@mergeable` is being applied to.
-            frame: the frame that applies it.
-
-        Raises:
-            MergeDefinitionError: the merge would be lost.
-        """
+        """Refuse a class whose decorators, applied in this frame, would lose the merge."""
 
     def checks_types(self, function: object) -> bool:  # noqa: ARG002 - see the subclasses
         """Whether this is a wrapper that checks types, and so should see merged values."""
@@ -69,7 +57,7 @@ class Adapter:
         """Return the parts of an object that its attributes do not show, each with its step."""
         return ()
 
-    # While values are provided. These are called only of an adapter that says so.
+    # While values are provided: of an adapter that follows scopes.
 
     follows_scopes = False
     """Whether the framework keeps what it has computed with provided values."""
@@ -78,13 +66,7 @@ class Adapter:
         """Follow a scope that has just become the innermost one, or refuse it by raising."""
 
     def scope_closing(self, scope: Scope, innermost: Scope, left: Scope) -> None:
-        """Forget a scope that is about to be closed.
-
-        Args:
-            scope: the scope.
-            innermost: the one that has been the innermost until now.
-            left: the one that will be the innermost.
-        """
+        """Forget a scope that is about to close: `left` will be the innermost then."""
 
     def closed_elsewhere(self, owner: provide) -> None:
         """Note that a scope was closed in another context than it was opened in."""

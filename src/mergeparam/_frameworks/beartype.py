@@ -9,10 +9,7 @@ class BeartypeAdapter(Adapter):
     """Knows the wrappers that `@beartype` generates."""
 
     def checks_types(self, function: object) -> bool:
-        """Whether beartype generated it: its code has no file, but a name of this form.
-
-        Attributes could not tell, because `functools.wraps` copies them to other wrappers.
-        """
+        """Whether beartype generated it; `functools.wraps` copies attributes to other wrappers."""
         code = getattr(function, "__code__", None)
         return code is not None and code.co_filename.startswith("<@beartype(")
 

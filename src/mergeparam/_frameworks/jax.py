@@ -8,11 +8,12 @@ What is traced meanwhile is kept apart from all else, and raises where it reads 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -32,18 +33,37 @@ _NO_KEY = "a coroutine has opened a scope"
 _IN_COROUTINE = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
-class JaxPytrees(Adapter):
-    """Knows pytrees, and lets `UNSET` pass through `jax.jit` as one of their nodes."""
+class _Thread(threading.local):
+    """What is known of one thread."""
+
+    def __init__(self) -> None:
+        # The owners of scopes that coroutines have opened here, and that may be suspended.
+        self.suspensions: set[Callable[[], object]] = set()
+        # While the thread has a key, reading has to ask for it, even if no scope is left: so
+        # the key keeps one.
+        self.kept: Scope | None = None
+
+
+class JaxAdapter(Adapter):
+    """Knows pytrees, and keeps the key of this thread's traces at the scope of this context."""
 
     # From a tracer one comes to all that has been traced.
     opaque_types = (jax.Array, jax.core.Tracer)
+    follows_scopes = True
 
-    def __init__(self) -> None:
-        """Register `UNSET`, unless somebody has; JAX refuses it then."""
-        if jax.tree_util.tree_leaves(UNSET):
+    def __init__(self, make_context: Callable[[None], Any] | None) -> None:
+        """Let `UNSET` pass `jax.jit`, and add a value to its key: `None` outside of all scopes.
+
+        Without a function that adds one, an older JAX would use stale traces in silence.
+        """
+        if jax.tree_util.tree_leaves(UNSET):  # else somebody has registered it already
             jax.tree_util.register_pytree_node(
                 UnsetType, lambda unset: ((), unset), lambda unset, _: unset
             )
+        self._thread = _Thread()
+        self._key: Any = make_context and make_context(None)
+        self._no_scope: Any = self._key and self._key(None)
+        self._is_finalizing = sys.is_finalizing
 
     def children(self, obj: object) -> Iterator[tuple[str, object]]:
         """Yield the children of a pytree node, one level deep; a leaf is its own only child.
@@ -57,49 +77,19 @@ class JaxPytrees(Adapter):
             )
             yield from ((jax.tree_util.keystr(path), child) for path, child in found if path)
 
-
-class _Suspension:
-    """A scope that a coroutine has opened, and that may be suspended."""
-
-    def __init__(self, owner: Callable[[], object], among: set[_Suspension]) -> None:
-        self.owner = owner
-        self.among = among
-        among.add(self)
-
-
-class _Thread(threading.local):
-    """What is known of one thread."""
-
-    def __init__(self) -> None:
-        self.suspensions: set[_Suspension] = set()
-        # While the thread has a key, reading has to look, even when no scope is left: the key
-        # keeps one.
-        self.kept: Scope | None = None
-
-
-class JaxAdapter(JaxPytrees):
-    """Keeps the key of this thread's traces at the scope that is open in this context."""
-
-    follows_scopes = True
-
-    def __init__(self) -> None:
-        """Add a value to the key of `jax.jit`; it is `None` where nothing is provided."""
-        super().__init__()
-        make_context: Any = jax.make_user_context
-        self._key = make_context(None)
-        self._no_scope = self._key(None)
-        self._thread = _Thread()
-        self._is_finalizing = sys.is_finalizing
-
     def scope_opened(self, scope: Scope) -> None:
         """Set the key for what is traced inside the scope."""
+        if self._key is None:
+            self._refuse(scope)
         can_be_suspended = getattr(scope.owner(), "can_be_suspended", True)
         if can_be_suspended and scope.suspension is None and _is_in_coroutine():
-            scope.suspension = _Suspension(scope.owner, self._thread.suspensions)
+            # Two weak references to one object would be equal, and each scope counts.
+            scope.suspension = functools.partial(scope.owner)
+            self._thread.suspensions.add(scope.suspension)
         before, outer = self._key.value, scope.outer
         if outer is not None and before is not outer.key and before is not self._key_of(outer):
-            # A copied context may have brought the outer scope along from elsewhere, and the
-            # thread is to have its own key back.
+            # A copied context has brought the outer scope along from elsewhere, and the thread
+            # is to have its own key back.
             scope.beneath = (before,)
         self._set_key(self._key_of(scope), scope)
 
@@ -109,10 +99,8 @@ class JaxAdapter(JaxPytrees):
         If the key is not that of the innermost scope, because this is another thread than the one
         that opened it, or was given another context meanwhile, it stays what it is.
         """
-        had_key = self._key.value is self._key_of(innermost)
-        if scope.suspension is not None:
-            scope.suspension.among.discard(scope.suspension)
-        if not had_key:
+        self._thread.suspensions.discard(scope.suspension)
+        if self._key is None or self._key.value is not self._key_of(innermost):
             return
         if scope.beneath is not None:
             if left is scope.outer:
@@ -128,48 +116,45 @@ class JaxAdapter(JaxPytrees):
     def closed_elsewhere(self, owner: provide) -> None:
         """Forget that the scope may be suspended, if this is the thread that opened it."""
         suspensions = self._thread.suspensions
-        for suspension in suspensions:
-            if suspension.owner() is owner:
-                suspensions.discard(suspension)
-                break
-        if self._key.value is _NO_KEY:
+        for suspension in [one for one in suspensions if one() is owner][:1]:
+            suspensions.discard(suspension)
+        if self._key is not None and self._key.value is _NO_KEY:
             self._set_key(self._again(_NO_KEY), None)
 
     def reading(self, scope: Scope, name: str) -> None:
         """Raise where a trace would keep a value that is not in its key."""
-        if self._key.value is not scope.key and _is_tracing():
-            msg = (
+        if self._key is None:
+            if scope.outer is not None and _is_tracing():
+                self._refuse(scope)
+        elif self._key.value is not scope.key and _is_tracing():
+            raise MergeError(
                 f"What is provided to {name!r} cannot be read while JAX traces here: JAX keeps "
                 f"traces per thread, and this scope was opened in a coroutine, in another "
                 f"thread or task, or before JAX was imported. Write `with provide({name}=...):` "
-                f"in a plain function that makes the call, or give {name}=... in the call."
+                f"in a plain function that makes the call, or give {name}=... in the call.",
+                param=name,
             )
-            raise MergeError(msg, param=name)
 
     def _key_of(self, scope: Scope) -> Hashable:
-        """Return the key of a scope, which keeps it; it is told by its identity."""
+        """Return the key of a scope, which keeps it: the key is told by its identity."""
         if scope.outer is None:
             return self._again(None)
         if scope.suspension is not None:
             return _NO_KEY
         if scope.key is UNKNOWN_KEY:
-            items = sorted(scope.values.items())  # names differ, so no values are compared
+            items = sorted(scope.values.items())  # no two have the same name
             scope.key = tuple([(name, key_of(value)) for name, value in items])
         return scope.key
 
     def _again(self, key: Hashable) -> Hashable:
-        """Return a key that was there before; what it is where nothing is provided may change.
-
-        A suspension whose owner has gone was closed elsewhere, or never.
-        """
+        """Return a key that was there before; what it is where nothing is provided may change."""
         if key is not None and key is not _NO_KEY:
             return key
         suspensions = self._thread.suspensions
         while suspensions:
-            suspension = next(iter(suspensions))
-            if suspension.owner() is not None:
+            if (suspension := next(iter(suspensions)))() is not None:
                 return _NO_KEY
-            suspensions.discard(suspension)
+            suspensions.discard(suspension)  # it was closed in another thread
         return None
 
     def _set_key(self, key: Hashable, scope: Scope | None) -> None:
@@ -182,33 +167,18 @@ class JaxAdapter(JaxPytrees):
         if key is None:
             self._no_scope.__enter__()
             self._thread.kept = None
-            return
         # Generators are closed when Python ends, and JAX has lost its globals then.
-        if self._is_finalizing():
-            return
-        if scope is not None and scope.outer is not None:
-            self._thread.kept = scope
-        self._key(key).__enter__()
+        elif not self._is_finalizing():
+            if scope is not None and scope.outer is not None:
+                self._thread.kept = scope
+            self._key(key).__enter__()
 
-
-class JaxWithoutKeys(JaxPytrees):
-    """Refuses to provide under a JAX whose traces could go stale unnoticed."""
-
-    follows_scopes = True
-
-    def scope_opened(self, scope: Scope) -> None:
-        """Refuse."""
-        msg = (
-            f"{scope.owner() or 'provide'!r} needs jax.make_user_context, which makes provided "
-            f"values part of the keys of traces, and JAX {jax.__version__} has none. Upgrade "
-            f"JAX, or give the values in the calls."
+    def _refuse(self, scope: Scope) -> NoReturn:
+        raise MergeError(
+            f"{scope.owner()!r} needs jax.make_user_context, which makes provided values part of "
+            f"the keys of traces, and JAX {jax.__version__} has none. Upgrade JAX, or give the "
+            f"values in the calls."
         )
-        raise MergeError(msg)
-
-    def reading(self, scope: Scope, name: str) -> None:  # noqa: ARG002 - as every adapter has it
-        """Refuse where a trace would keep the value."""
-        if scope.outer is not None and _is_tracing():
-            self.scope_opened(scope)
 
 
 def _is_in_coroutine() -> bool:
@@ -235,4 +205,4 @@ def _is_tracing() -> bool:
     return isinstance(jnp.zeros(()), jax.core.Tracer)
 
 
-ADAPTER = JaxAdapter() if hasattr(jax, "make_user_context") else JaxWithoutKeys()
+ADAPTER = JaxAdapter(getattr(jax, "make_user_context", None))

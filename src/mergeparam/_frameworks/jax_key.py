@@ -12,58 +12,52 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
 _COMPARED = (bool, int, str, bytes, type(None))
-"""1 and True are equal and trace differently, so that the type is part of every key."""
-
 _CONTAINERS = (tuple, frozenset)
+_SHOWN = (float, complex)
 
 
-def key_of(value: Any) -> Hashable:  # noqa: ANN401, PLR0911 - any object, one kind after the other
+def key_of(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
     """Return what is equal only where a trace of one value serves for the other.
 
-    Arrays do not change. Whatever else has a hash is taken not to change, as the static arguments
-    of `jax.jit` are. What has none may change, so its key is equal to no other, and the function
-    is traced again.
+    1 and True are equal and trace differently, so the type is part of every key. Arrays do not
+    change. Whatever else has a hash is taken not to change, as the static arguments of `jax.jit`
+    are. What has none may change, so its key equals no other, and the function is traced again.
     """
     kind = type(value)
     if kind in _COMPARED:
         return kind, value
     if kind in _CONTAINERS:
-        return kind, kind(key_of(item) for item in value)
+        return kind, kind([key_of(item) for item in value])
     if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
-        return _Same(value)
+        return _Value(value, by_identity=True)
     try:
         hash(value)
     except Exception:  # noqa: BLE001 - a foreign hash may raise anything
         return object()
-    # 0.0 and -0.0 are equal, and trace differently.
-    if kind in (float, complex):
-        return kind, repr(value)
+    # 0.0 and -0.0 are equal and trace differently; NaN traces the same and is not equal.
+    compared: Hashable = repr(value) if kind in _SHOWN else _Value(value)
     if isinstance(value, np.generic):
-        return kind, value.dtype.str, value.tobytes()
-    return kind, _Equal(value), tuple(key_of(part) for part in _compared_parts(value))
+        compared = value.dtype.str, value.tobytes()
+    return kind, compared, tuple([key_of(part) for part in _compared_parts(value)])
 
 
-@attrs.frozen
-class _Same:
-    """An object in a key, equal to nothing but itself."""
+class _Value:
+    """A value in a key, equal to itself and, unless by identity, to what it says it equals."""
 
-    value: object = attrs.field(eq=id)
-
-
-class _Equal:
-    """An object in a key, equal to what it says itself."""
-
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, *, by_identity: bool = False) -> None:
         self.value = value
+        self.by_identity = by_identity
 
     def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Value) or self.by_identity or other.by_identity:
+            return isinstance(other, _Value) and self.value is other.value
         try:
-            return isinstance(other, _Equal) and bool(self.value == other.value)
+            return bool(self.value == other.value)
         except Exception:  # noqa: BLE001 - a foreign comparison may raise anything
             return False
 
     def __hash__(self) -> int:
-        return hash(self.value)
+        return id(self.value) if self.by_identity else hash(self.value)
 
 
 def _compared_parts(value: object) -> Iterable[object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import traceback
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,14 @@ from mergeparam._frameworks.adapter import Adapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from mergeparam._call.messages import CallState
 
 
 def _nested_code(function: object, name: str) -> CodeType | None:
-    """Return the code of a function that is defined in another one's body.
-
-    A Flax that is written otherwise has none, and then nothing is ever said of it.
-    """
+    """Return the code of a function that is defined in another one's body, if there is one."""
     constants = getattr(getattr(function, "__code__", None), "co_consts", ())
-    codes = (constant for constant in constants if isinstance(constant, CodeType))
-    return next((code for code in codes if code.co_name == name), None)
+    return next((c for c in constants if isinstance(c, CodeType) and c.co_name == name), None)
 
 
 _LIFTED = _nested_code(getattr(lift, "pack", None), "wrapper")
@@ -46,11 +42,7 @@ _SEQUENTIAL = getattr(inspect.unwrap(nn.Sequential.__call__), "__code__", None)
 
 
 class LinenAdapter(Adapter):
-    """Knows bound modules, and the lifted transformations that lose or trace arguments.
-
-    What hints read of Flax is private; where another Flax has written it differently, nothing
-    is said.
-    """
+    """Knows bound modules, and what lifted transformations make of arguments."""
 
     def children(self, obj: object) -> Iterator[tuple[str, object]]:
         """Yield the parts of a bound module; `setup` makes some, and runs when somebody asks."""
@@ -60,10 +52,14 @@ class LinenAdapter(Adapter):
 
     def hint(self, state: CallState, *, is_missing: bool) -> str | None:
         """Say which call around this one has left the parameter out, or made a tracer of it."""
-        param, is_traced = state.param, isinstance(state.call_value, jax.core.Tracer)
-        for frame in _callers() if is_missing or is_traced else ():
+        param = state.param
+        if not is_missing and not isinstance(state.call_value, jax.core.Tracer):
+            return None
+        # What this reads of Flax is private. Whoever asks for the hint does without if it fails.
+        for frame, _ in traceback.walk_stack(sys._getframe()):  # noqa: SLF001 - as it does itself
             held, is_lifted = frame.f_locals, frame.f_code is _LIFTED
             if not is_missing:
+                # The traced value is not the same any more, even if a subclass has handed it on.
                 if is_lifted and held["name"] in _UNTRACED:
                     return (
                         f"nn.{held['name']} has made a tracer of what the call gave, so that it "
@@ -84,14 +80,6 @@ class LinenAdapter(Adapter):
                     f"{param}=... was one: give it to the constructors of the others."
                 )
         return None
-
-
-def _callers() -> Iterator[FrameType]:
-    """Yield the frames of the calls that are running, the innermost first."""
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the only way to walk them one by one
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
 
 
 ADAPTER = LinenAdapter()

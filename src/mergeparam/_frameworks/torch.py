@@ -54,5 +54,7 @@ ADAPTER = TorchAdapter()
 
 # Dynamo cannot trace the `repr` of a tensor, and would complain of that instead of showing the
 # error. This is what `torch.compiler.assume_constant_result` does, which would import the compiler
-# for it: Dynamo just runs the function.
-shorten._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001 - see above
+# for it: Dynamo just runs the function. Before 2.13 it can do so for constants only; there a graph
+# breaks, and the error comes from Python.
+if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 13):
+    shorten._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001 - see above

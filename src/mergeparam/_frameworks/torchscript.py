@@ -1,20 +1,17 @@
 """TorchScript: refuse to compile merged methods from a source that does not hold the merge.
 
-Merged classes carry these functions, also to processes that have no PyTorch, so that this module
-imports none.
+Merged classes carry these functions, also to processes without PyTorch: it is not imported here.
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from mergeparam.errors import MergeDefinitionError
 
-M = TypeVar("M")
 
-
-def prepare_module(module: M) -> M:
+def prepare_module(module: Any) -> Any:  # noqa: ANN401 - any module
     """Return the module if nothing is merged in it any more, else refuse it."""
     cls = type(module)
     for base in cls.__mro__:
@@ -28,9 +25,8 @@ def prepare_module(module: M) -> M:
 
 def refuse(cls: type) -> NoReturn:
     """Say that the class cannot be compiled, and what can be done instead."""
-    msg = (
+    raise MergeDefinitionError(
         f"{cls.__qualname__} merges parameters, and TorchScript compiles methods from their "
         f"source, which does not hold the merge. Use torch.compile, torch.export or "
         f"torch.jit.trace, which run the method."
     )
-    raise MergeDefinitionError(msg)

@@ -26,22 +26,17 @@ class TypeguardAdapter(Adapter):
         It compiles methods anew from their source, where no merge is, and passes in silence over
         those that have a wrapper.
         """
-        if _mentions_typechecked(frame) and any(
-            _is_typechecked(_value(node, frame)) for node in _decorators_above(frame)
-        ):
-            msg = (
+        # Only where the frame mentions it at all, its source is worth a look.
+        values = (*frame.f_locals.values(), *frame.f_globals.values())
+        is_known = typechecked.__name__ in frame.f_code.co_names
+        if not is_known and not any(map(_is_typechecked, values)):
+            return
+        if any(_is_typechecked(_value(node, frame)) for node in _decorators_above(frame)):
+            raise MergeDefinitionError(
                 f"{cls.__qualname__} has typeguard's @typechecked above @mergeable, and typeguard "
                 f"compiles the methods anew from their source, where no merge is. Put @mergeable "
                 f"on top of the class, and @typechecked below it."
             )
-            raise MergeDefinitionError(msg)
-
-
-def _mentions_typechecked(frame: FrameType) -> bool:
-    """Whether the frame mentions `typechecked` at all, so that its source is worth a look."""
-    if typechecked.__name__ in frame.f_code.co_names:
-        return True
-    return any(map(_is_typechecked, (*frame.f_locals.values(), *frame.f_globals.values())))
 
 
 def _is_typechecked(found: object) -> bool:

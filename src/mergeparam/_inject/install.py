@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mergeparam._call.provide import provide, run_in_steps
 from mergeparam._call.resolve import (
+    IDENTITY_OF,
     make_body,
     make_conflict,
     make_missing,
@@ -168,6 +169,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
         # Found under its own name, so that it is pickled like other methods of the class.
         function.__module__, function.__name__ = cls.__module__, name
         function.__qualname__ = f"{cls.__qualname__}.{name}"
+        setattr(function, IDENTITY_OF, method.identity)
         # Runtime type checkers that decorate whole classes leave alone what has this mark.
         function.__no_type_check__ = True
     # A base's body may be handed what this class has merged, and then asks about a conflict.
@@ -178,6 +180,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
                 again = any([param.name == other.name for other in method.params])
                 if again and param.on_conflict in RAISING:
                     made[name] = make_conflict(level, param, name, forwarded=True)
+                    setattr(made[name], IDENTITY_OF, level.identity)
     if method.injection == "wrap":
         made[EXITS] = EXIT_CLASSES
     if method.provides:

@@ -8,6 +8,7 @@ through a private method of the class. The code is of the body's own kind (gener
 from __future__ import annotations
 
 import inspect
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from mergeparam._inject.codegen import arguments_source, compile_like, fresh_name
@@ -71,17 +72,18 @@ def wrap(
         may_receive_merged=declaration.may_receive_merged,
         unnamed=declaration.unnamed,
     )
-    # The body is bound to the object, as it was in the class's namespace.
-    arguments = arguments_source(parameters)
-    if parameters.positional:
-        arguments = arguments.partition(", ")[2]
-    else:
-        rest = f"*{parameters.var_positional}"
-        arguments = arguments.replace(rest, f"{rest}[1:]", 1)
-    call = f"{receiver}.{body_method(method.name)}{names.suffix}({identity!r})({arguments})"
     # What goes around something is of the kind of that: a method made by `contextmanager` is none
     # that yields. A dispatcher is no function, and no kind shows.
     runs = method.found if method.ownership == "opaque" else method.function
+    arguments = arguments_source(parameters)
+    if not isinstance(runs, FunctionType):
+        # It has been bound to the object, as it was in the class's namespace.
+        rest = f"*{parameters.var_positional}"
+        is_named = bool(parameters.positional)
+        arguments = (
+            arguments.partition(", ")[2] if is_named else arguments.replace(rest, f"{rest}[1:]", 1)
+        )
+    call = f"{receiver}.{body_method(method.name)}{names.suffix}({identity!r})({arguments})"
     flags = getattr(getattr(runs, "__code__", None), "co_flags", 0)
     # A generator function that `types.coroutine` has marked stays a generator function.
     if flags & inspect.CO_ASYNC_GENERATOR:
