@@ -84,17 +84,17 @@ def declare(  # noqa: C901 - one check after the other
 def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: FrameType) -> None:
     """Refuse parameters that are left at `MERGED`, if no decorator above can name them."""
     left = {item.method.name: list(item.unnamed) for item in declarations if item.unnamed}
-    in_place = [item.method.function for item in declarations if item.method.ownership == "own"]
-    replaced = [item.method.found for item in declarations]
+    owned = {id(item.method.function) for item in declarations if item.method.ownership == "own"}
+    replaced = {id(item.method.found) for item in declarations}
     for name, held in vars(cls).items():
         runs = held
         if isinstance(held, functools.partialmethod | functools.cached_property):
             runs = held.func
         is_private = name.startswith("_mergeparam_")
-        if is_private or not callable(runs) or any([held is other for other in replaced]):
+        if is_private or not callable(runs) or id(held) in replaced:
             continue
         for link in unwrap(runs) if hasattr(runs, "__wrapped__") else (runs,):
-            if isinstance(link, FunctionType) and not any([link is one for one in in_place]):
+            if isinstance(link, FunctionType) and id(link) not in owned:
                 defaults = (link.__defaults__ or (), (link.__kwdefaults__ or {}).values())
                 if any([value is MERGED for values in defaults for value in values]):
                     left[name] = [n for n, value in read_defaults(link).items() if value is MERGED]
