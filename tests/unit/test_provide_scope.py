@@ -112,6 +112,7 @@ def test_contexts_are_apart():
 # Whether any scope is left.
 
 
+@counts_references
 def test_living():
     """A scope is counted as long as somebody could read it, also in a copied context."""
     gc.collect()
@@ -555,6 +556,8 @@ def test_adapter_hears_of_what_closes_elsewhere(heard):
 
 def test_adapter_is_asked_where_a_scope_is_left(heard):
     """Without any scope in the process, a reading is not even looked up."""
+    gc.collect()
+
     assert UNSET is provided("flag", UNSET)
     assert [] == heard
     with provide(flag=1):
