@@ -12,7 +12,6 @@ from outcomes import MERGES, Base, attempt, outcomes
 from mergeparam import (
     MERGED,
     ConflictingParamError,
-    MergeDefinitionError,
     MissingParamError,
     mergeable,
 )
@@ -213,13 +212,6 @@ def test_containers_as_objects(base, options):
     assert 1 == Layer()()
 
 
-def test_made_by_type():
-    """A class made by `type()`, with a lambda for a method."""
-    namespace = {"__call__": lambda self, *, flag=MERGED: flag}
-
-    assert MERGES == outcomes(mergeable("flag")(type("Layer", (Base,), namespace)))
-
-
 def test_nested():
     """A class in a class is named with both names."""
 
@@ -229,35 +221,8 @@ def test_nested():
             def __call__(self, *, flag=MERGED):
                 return flag
 
-    assert MERGES == outcomes(Model.Layer)
     with pytest.raises(MissingParamError, match=r"Model\.Layer\.__call__"):
         Model.Layer(None)()
-
-
-def test_immutable_class():
-    """A class that does not let itself be changed says what to do."""
-
-    class Sealed(type):
-        def __setattr__(cls, name, value):
-            raise TypeError("sealed")
-
-    with pytest.raises(MergeDefinitionError, match="subclass"):
-
-        @mergeable("flag")
-        class Layer(metaclass=Sealed):
-            def __call__(self, *, flag=MERGED): ...
-
-
-def test_same_class_returned():
-    """The decorator returns the class itself, with its specification on it."""
-
-    class Layer:
-        flag = None
-
-        def __call__(self, *, flag=MERGED): ...
-
-    assert Layer is mergeable("flag")(Layer)
-    assert ["flag"] == [param.name for param in Layer.__mergeable__.methods[0].params]
 
 
 def test_other_methods():
@@ -324,14 +289,3 @@ def test_without_names():
 
     assert (1, 1) == (Called()(), Called().forward())
     assert (1, None, 2) == Bare()()
-
-
-def test_undecorated_class_tells():
-    """A body that sees `MERGED` in a class that is not decorated fails loudly."""
-
-    class Layer:
-        def __call__(self, flag=MERGED):
-            return 1 if flag else 2
-
-    with pytest.raises(MergeDefinitionError, match="@mergeable on top"):
-        Layer()()

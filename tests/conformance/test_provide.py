@@ -1,6 +1,5 @@
 """Provided values: what takes them, and in which order."""
 
-import itertools
 import weakref
 
 import attrs
@@ -100,20 +99,6 @@ def test_the_unset_object():
     )
 
 
-def test_text_of_the_error(leaf):
-    """A call with neither says that `provide` exists, and no conflict does."""
-    with pytest.raises(MissingParamError) as missing:
-        leaf()()
-    with provide(flag=1), pytest.raises(ConflictingParamError, match="both places") as conflict:
-        leaf(1)(flag=1)
-
-    assert str(missing.value).endswith(
-        "Leaf(..., flag=...), or flag=... in the call; or provide it to all calls inside "
-        "`with provide(flag=...):`."
-    )
-    assert "provide" not in str(conflict.value)
-
-
 def test_innermost(read):
     """Scopes shadow name by name, and come back when the inner one closes."""
     with provide(flag=1, other="x"):
@@ -123,14 +108,6 @@ def test_innermost(read):
             assert 2 == read()
         with provide():
             assert 1 == read()
-    assert MissingParamError is attempt(read)
-
-
-def test_closed_by_an_error(read):
-    """An error closes the scope, and is not swallowed."""
-    with pytest.raises(KeyError), provide(flag=1):
-        raise KeyError
-
     assert MissingParamError is attempt(read)
 
 
@@ -221,28 +198,6 @@ def test_reusable_and_reentrant(read):
         assert 1 == read()
     assert MissingParamError is attempt(read)
     with scope:
-        assert 1 == read()
-
-
-@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
-def test_closed_in_any_order(read, order):
-    """What is left is what was opened last of those that are open."""
-    scopes, left = [provide(flag=index) for index in range(3)], {0, 1, 2}
-    for scope in scopes:
-        scope.__enter__()
-    for index in order:
-        assert max(left) == read()
-        scopes[index].__exit__(None, None, None)
-        left.discard(index)
-
-    assert MissingParamError is attempt(read)
-
-
-def test_closed_without_being_open(read):
-    """Closing what is not open here changes nothing."""
-    with provide(flag=1):
-        provide(flag=1).__exit__(None, None, None)
-
         assert 1 == read()
 
 

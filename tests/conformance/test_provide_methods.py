@@ -63,19 +63,6 @@ def test_plain_method(read):
     assert MissingParamError is attempt(read)
 
 
-def test_inner_ways_to_say_it(leaf):
-    """The body may say otherwise: in a constructor, in a call, in a scope."""
-
-    @mergeable("flag", provide=True)
-    class Model(Base):
-        def __call__(self, *, flag=MERGED):
-            with provide(flag=4):
-                inner = leaf()()
-            return leaf()(), leaf(2)(), leaf()(flag=3), inner, leaf()()
-
-    assert (1, 2, 3, 4, 1) == Model(1)()
-
-
 def test_several_parameters_and_methods(read, other):
     """Each method provides what it merges itself, a default as any other value."""
     seven = attrs.Factory(lambda self: 7, takes_self=True)
@@ -94,28 +81,6 @@ def test_several_parameters_and_methods(read, other):
 
     assert [(1, 5), (7, 5)] == [Model()(1), Model()()]
     assert (MissingParamError, 5) == Model().code()
-
-
-def test_private_names():
-    """A private name is provided as Python mangles it."""
-
-    @mergeable("__flag", provide=True)
-    class Calling:
-        __flag = 2
-
-        def __call__(self, *, __flag=MERGED):
-            return inner()
-
-    @mergeable("_Calling__flag")
-    class Inner:
-        _Calling__flag = None
-
-        def __call__(self, *, _Calling__flag=MERGED):
-            return _Calling__flag
-
-    inner = Inner()
-
-    assert 2 == Calling()()
 
 
 def test_recursive(read):
@@ -468,18 +433,3 @@ def test_generators_that_would_provide_are_refused(method, is_inherited):
     with pytest.raises(MergeDefinitionError, match=says):
         mergeable("flag", method=method, provide=True)(layer)
     assert before == dict(vars(layer))
-
-
-def test_generator_that_provides_by_hand(read):
-    """What the message says to write provides, and leaves nothing to the consumer."""
-
-    @mergeable("flag")
-    class Model(Base):
-        def __call__(self, *, flag=MERGED):
-            with provide(flag=flag):
-                found = read()
-            yield found
-
-    generator = Model(1)()
-
-    assert (1, MissingParamError) == (next(generator), attempt(read))

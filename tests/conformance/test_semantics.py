@@ -2,7 +2,6 @@
 
 import math
 
-import attrs
 import pytest
 from outcomes import Base, attempt
 from packages import counts_references, np
@@ -114,29 +113,6 @@ def test_unset_that_binds_itself(policy):
     assert MissingParamError is attempt(make(param, held))
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "is_equal"),
-    [
-        (1, 1.0, True),
-        ("ab", str(b"ab", "ascii"), True),
-        (np.arange(3), np.arange(3), True),
-        (math.nan, math.nan, True),
-        (1, 2, False),
-        (np.arange(3), np.arange(4), False),
-        (np.arange(3), np.zeros(3), False),
-        (np.ones(3), 1, False),
-        (Hostile(), Hostile(), False),
-        # On PyPy floats of one value are one object.
-        pytest.param(float("nan"), float("nan"), False, marks=counts_references),
-    ],
-)
-def test_raise_if_different(one, other, is_equal):
-    """Equal values are no conflict, and the call's is used; what cannot be compared differs."""
-    found = attempt(make(Param("flag", on_conflict="raise_if_different"), one), flag=other)
-
-    assert (other if is_equal else ConflictingParamError) is found
-
-
 # How often the attribute is read.
 
 
@@ -205,45 +181,6 @@ def test_default_value(default):
 
     assert default is make(param)()
     assert (1, 2) == (make(param, 1)(), make(param)(flag=2))
-
-
-def test_default_factory():
-    """A factory is called in every call that needs it."""
-    layer = make(Param("flag", default=attrs.Factory(list)))
-
-    assert [] == layer()
-    assert layer() is not layer()
-
-
-def test_default_that_asks_the_object():
-    """A factory that takes the object may say "still missing" by returning `unset`."""
-    factory = attrs.Factory(lambda self: None if self.rate > 0 else True, takes_self=True)
-
-    @mergeable(Param("deterministic", default=factory))
-    @attrs.frozen
-    class Dropout:
-        rate: float
-        deterministic: bool | None = None
-
-        def __call__(self, *, deterministic=MERGED):
-            return deterministic
-
-    assert True is Dropout(0.0)()
-    assert MissingParamError is attempt(Dropout(0.5))
-
-
-def test_several_parameters_merge_independently():
-    """Each parameter takes its value from where it is set."""
-
-    @mergeable("one", "two", Param("three", default=3))
-    class Layer:
-        one, two, three = 1, None, None
-
-        def __call__(self, one=MERGED, two=MERGED, *, three=MERGED):
-            return one, two, three
-
-    assert (1, 2, 3) == Layer()(two=2)
-    assert (1, 2, 4) == Layer()(None, 2, three=4)
 
 
 # Class and subclass.
@@ -325,20 +262,6 @@ def test_another_method_is_no_forwarding(one):
         def encode(self, *, flag=MERGED):
             return flag
 
-    assert ConflictingParamError is attempt(Two(True), flag=True)
-
-
-def test_another_parameter_is_no_forwarding(one):
-    """A subclass that merges another parameter changes nothing for the first."""
-
-    @mergeable("mode")
-    class Two(one):
-        mode = 1
-
-        def __call__(self, *, flag=None, mode=MERGED):
-            return mode, *super().__call__(flag=flag)
-
-    assert (1, "One", 2) == Two()(flag=2)
     assert ConflictingParamError is attempt(Two(True), flag=True)
 
 

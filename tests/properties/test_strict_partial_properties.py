@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mergeparam import ConflictingParamError, strict_partial
 
-NAMES = ("alpha", "beta", "bound_beta", "others", "function", "free", "refuse", "größe", "_")
-UNDECLARED = ("extra", "wrapper", "class", "args", "kwargs", "not a name")
+NAMES = ("alpha", "a0", "bound_0", "others", "function", "named", "not_given", "größe", "_")
+UNDECLARED = ("extra", "values", "class", "args", "kwargs", "not a name")
 KINDS = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,

@@ -1,7 +1,6 @@
 """Instances, bound methods, code, classes and errors survive copying, pickling and reloading."""
 
 import concurrent.futures
-import copy
 import importlib
 import linecache
 import marshal
@@ -10,6 +9,7 @@ import pickle
 
 import cloudpickle
 import pytest
+from ways import PROTOCOLS, WAYS
 
 from mergeparam import ConflictingParamError, MergeError, MissingParamError, provide
 
@@ -98,21 +98,6 @@ EXPECTED = [
         *(f"Layer.{method}(): 'flag' is set in {places}" for places in (NEITHER, BOTH)),
     )
 ]
-PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
-WAYS = {
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    **{
-        f"pickle {protocol}": lambda value, protocol=protocol: pickle.loads(
-            pickle.dumps(value, protocol)
-        )
-        for protocol in PROTOCOLS
-    },
-    "pickle in Python": lambda value: pickle._loads(pickle._dumps(value)),
-    "cloudpickle": lambda value: cloudpickle.loads(cloudpickle.dumps(value)),
-}
-
-
 @pytest.fixture
 def module(load, variant):
     """Return the module, imported anew."""

@@ -1,37 +1,16 @@
 """`MERGED` and `UNSET`."""
 
-import copy
-import pickle
-
 import pytest
-from packages import cloudpickle, needs_cloudpickle
+from ways import WAYS
 
 from mergeparam import MERGED, UNSET, MergeDefinitionError, UnsetType
 
 
 @pytest.mark.parametrize("sentinel", [MERGED, UNSET])
-@pytest.mark.parametrize(
-    "travel",
-    [
-        copy.copy,
-        copy.deepcopy,
-        *[
-            lambda value, protocol=protocol: pickle.loads(pickle.dumps(value, protocol))
-            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
-        ],
-        pytest.param(
-            lambda value: pickle.loads(cloudpickle.dumps(value)), marks=needs_cloudpickle
-        ),
-    ],
-)
-def test_identity(sentinel, travel):
+@pytest.mark.parametrize("way", WAYS)
+def test_identity(sentinel, way):
     """Identity survives every way to copy."""
-    assert sentinel is travel(sentinel)
-
-
-def test_repr():
-    """They are shown as they are written."""
-    assert "MERGED UNSET" == f"{MERGED!r} {UNSET!r}"
+    assert sentinel is WAYS[way](sentinel)
 
 
 def test_truth():
@@ -51,6 +30,7 @@ def test_truth():
         Undecorated()()
 
 
-def test_type_of_unset():
-    """The type has one member, so that type checkers can narrow by it."""
+def test_looks():
+    """They are shown as written; `UNSET` is a type's only member, so checkers can narrow by it."""
+    assert "MERGED UNSET" == f"{MERGED!r} {UNSET!r}"
     assert [UNSET] == list(UnsetType)

@@ -1,11 +1,9 @@
 """`Param`: its normal form, its checks, its equality."""
 
-import copy
-import pickle
-
 import attrs
 import pytest
-from packages import cloudpickle, needs_cloudpickle, np
+from packages import np
+from ways import WAYS
 
 from mergeparam import MERGED, UNSET, MergeDefinitionError, Param
 
@@ -52,23 +50,13 @@ def test_equality_is_identity_of_values():
     assert hash(Param("x", unset=array)) == hash(Param("x", unset=array))
 
 
-@pytest.mark.parametrize(
-    "travel",
-    [
-        copy.copy,
-        copy.deepcopy,
-        lambda value: pickle.loads(pickle.dumps(value)),
-        pytest.param(
-            lambda value: pickle.loads(cloudpickle.dumps(value)), marks=needs_cloudpickle
-        ),
-    ],
-)
-def test_travels(travel):
+@pytest.mark.parametrize("way", WAYS)
+def test_travels(way):
     """A `Param` survives copies and pickles, with its sentinel."""
     param = Param("x", attribute="a.b", unset=UNSET, on_conflict="use_call", default=None)
 
-    assert param == travel(param)
-    assert attrs.NOTHING is travel(Param("x")).default
+    assert param == WAYS[way](param)
+    assert attrs.NOTHING is WAYS[way](Param("x")).default
 
 
 def test_frozen():

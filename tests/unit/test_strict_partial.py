@@ -1,18 +1,14 @@
 """`strict_partial`: what it binds, what it refuses, and what it looks like."""
 
 import asyncio
-import copy
-import dataclasses
 import functools
 import inspect
-import operator
-import pickle
 import weakref
-from collections import namedtuple
 
 import attrs
 import pytest
 from packages import cloudpickle, needs_cloudpickle
+from ways import WAYS
 
 from mergeparam import (
     MERGED,
@@ -43,13 +39,12 @@ def shadowed(x, /, **kwargs):
     return x, kwargs
 
 
-def first_shared(x, x_, x__, bound_x, bound_x_):
-    return x, x_, x__, bound_x, bound_x_
-
-
 @functools.wraps(plain)
 def wrapper(*args, **kwargs):
     return plain(*args, **kwargs)
+
+
+taking_both = functools.wraps(plain)(lambda *args, **kwargs: (args, kwargs))
 
 
 class Layer:
@@ -93,29 +88,16 @@ layer = Layer(5)
     [
         (plain, {}, (1, 2), {"c": 3}, (1, 2, 3, 4)),
         (plain, {"c": 3}, (1, 2), {}, (1, 2, 3, 4)),
-        (plain, {"c": 3}, (), {"b": 2, "a": 1}, (1, 2, 3, 4)),
         (plain, {"c": 3}, (1, 2), {"d": 5}, (1, 2, 3, 5)),
-        (plain, {"a": 1}, (), {"b": 2, "c": 3}, (1, 2, 3, 4)),
         (wrapper, {"b": 2, "c": 3}, (1,), {}, (1, 2, 3, 4)),
-        (positional_only, {"x": 10}, (1, 2), {}, (1, 2, 10, 3, 4)),
         (positional_only, {"x": 10}, (1, 2), {"y": 5, "z": 6}, (1, 2, 10, 5, 6)),
-        (variadic, {"z": 9}, (1, 2, 3, 4), {"k": 5}, (1, 2, (3, 4), 9, {"k": 5})),
         (variadic, {"q": 7}, (1, 2), {"k": 5}, (1, 2, (), 4, {"q": 7, "k": 5})),
         (variadic, {"x": 9}, (1,), {"k": 5}, (1, 9, (), 4, {"k": 5})),
         (shadowed, {"x": 1}, (2,), {}, (2, {"x": 1})),
-        (
-            *(first_shared, {"x": 1, "x_": 2, "x__": 3}, (), {"bound_x": 4, "bound_x_": 5}),
-            (1, 2, 3, 4, 5),
-        ),
-        (
-            *(first_shared, {"x": 1, "bound_x": 4}, (), {"x_": 2, "x__": 3, "bound_x_": 5}),
-            (1, 2, 3, 4, 5),
-        ),
         (sorted, {"reverse": True}, ([1, 3, 2],), {}, [3, 2, 1]),
         (dict, {"a": 1}, (), {"b": 2}, {"b": 2, "a": 1}),
         (layer.method, {"flag": 2}, (1,), {}, (5, 1, 2)),
         (layer.first, {"flag": 2}, (1, 3), {}, ((1, 3), 2)),
-        (layer.hidden, {"flag": 2}, (1,), {}, (1, 2)),
         (layer.hidden, {"x": 1}, (), {"flag": 2}, (1, 2)),
         (Layer.build, {"flag": 2}, (1,), {}, (1, 2)),
         (Layer.static, {"flag": 2}, (1,), {}, (1, 2)),
@@ -135,13 +117,11 @@ def test_calls(function, bound, args, given, expected):
 @pytest.mark.parametrize(
     ("function", "bound", "args", "given", "error", "says"),
     [
-        (positional_only, {"x": 10}, (1, 2, 11), {}, ConflictingParamError, "x=11 was given agai"),
         (positional_only, {"x": 10}, (1, 2, 11, 12, 13), {}, ConflictingParamError, "x=11 was"),
         (plain, {"a": 1}, (5,), {"c": 3}, ConflictingParamError, "a=5 was given again"),
         (wrapper, {"b": 2, "c": 3}, (1, 5), {}, ConflictingParamError, "b=5"),
-        (variadic, {"x": 9}, (1, 3, 4), {}, ConflictingParamError, "x=3"),
+        (taking_both, {"b": 2}, (1, 5), {}, ConflictingParamError, "b=5"),
         (plain, {"a": 1}, (), {"c": 3}, TypeError, r"plain\(\) missing .* 'b'"),
-        (plain, {"a": 1}, (), {"b": 2}, TypeError, "'c'"),
         (layer.both, {"x": 1}, (), {}, TypeError, r"Layer\.both\(\) missing .* 'y'"),
         (max, {"nothing": 1}, (1, 2), {}, TypeError, "keyword argument"),
     ],
@@ -162,7 +142,6 @@ def test_refused_calls(function, bound, args, given, error, says):
         (lambda: None, {"a": 1}, "It accepts no name"),
         (1, {"a": 1}, "binds arguments of a function, and 1 is none"),
         (sorted, {"deterministic": True}, "sorted does not accept by name"),
-        (operator.add, {"a": 1}, "does not accept by name"),
         (layer.method, {"self": 1}, "does not accept by name"),
     ],
 )
@@ -172,27 +151,20 @@ def test_refused_names(function, bound, says):
         strict_partial(function, **bound)
 
 
-@pytest.mark.parametrize("given", [3, 4, None, [], object()])
-def test_error(given):
-    """Whatever is given again is an error that carries name and values."""
-    with pytest.raises(ConflictingParamError) as caught:
-        strict_partial(plain, c=3)(1, 2, c=given)
-    error = caught.value
-
-    assert ("c", 3, given) == (error.param, error.attribute_value, error.call_value)
-
-
-def test_texts_of_errors():
+@pytest.mark.parametrize("given", [5, [4], None])
+def test_errors(given):
     """They name the partial, the parameter, the values or the alternatives, and the fix."""
     with pytest.raises(ConflictingParamError) as conflict:
-        strict_partial(plain, c=3, d=[4])(1, 2, d=5)
+        strict_partial(plain, c=3, d=[4])(1, 2, d=given)
+    error = conflict.value
     with pytest.raises(TypeError) as unknown:
         strict_partial(plain, c=3, deterministic=True)
 
+    assert ("d", [4], given) == (error.param, error.attribute_value, error.call_value)
     assert (
-        "strict_partial(plain, c=3, d=[4]) has bound 'd' to [4], and d=5 was given again. "
+        f"strict_partial(plain, c=3, d=[4]) has bound 'd' to [4], and d={given} was given again. "
         "Leave d out, or do not bind it."
-    ) == str(conflict.value)
+    ) == str(error)
     assert (
         "strict_partial(plain, c=3, deterministic=True) binds 'deterministic', which plain does "
         "not accept by name. It accepts 'a', 'b', 'c', 'd'."
@@ -208,7 +180,7 @@ def test_order_of_keywords():
 
 @pytest.mark.parametrize(
     "name",
-    ["class", "None", "a-b", "", "0", "a=print('run')", "__debug__", "\ufb01", "größe", "args"],
+    ["class", "a-b", "", "0", "a=print('run')", "__debug__", "\ufb01", "größe", "args", "a0"],
 )
 def test_names_that_are_no_parameters(name):
     """Where any name goes, so does one that could not be written in a `def` line."""
@@ -217,35 +189,6 @@ def test_names_that_are_no_parameters(name):
     assert ((2,), {name: 1, "k": 3}) == bound(2, k=3)
     with pytest.raises(ConflictingParamError):
         bound(**{name: 1})
-
-
-NAMES = (
-    *("function", "free", "refuse", "miss", "wrapper", "factory", "self", "cls", "values", "name"),
-    *("bound_a", "others", "args", "kwargs", "_", "match", "größe", "bound_function", "strict"),
-)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_names_of_what_is_generated(name):
-    """Parameters and undeclared names may be those that generated code has for itself."""
-    names: dict = {}
-    exec(f"def call(first, a, {name}, last=0):\n    return first, a, {name}, last", names)
-    call = names["call"]
-    for binds in ((name,), ("a",), ("a", name)):
-        bound = {key: index for index, key in enumerate(binds, 10)}
-        free = {key: index for index, key in enumerate(("a", name)) if key not in bound}
-        strict = strict_partial(call, **bound)
-
-        assert call(1, **bound, **free, last=5) == strict(1, **free, last=5)
-        for key in bound:
-            with pytest.raises(ConflictingParamError):
-                strict(1, **free, **{key: 1})
-    undeclared = strict_partial(variadic, x=9, **{name: 1})
-
-    assert (2, 9, (), 4, {name: 1}) == undeclared(2)
-    for args, given in (((2,), {name: 1}), ((2, 3, 4), {})):
-        with pytest.raises(ConflictingParamError):
-            undeclared(*args, **given)
 
 
 def test_same_objects():
@@ -304,22 +247,14 @@ def test_is_a_partial():
     """It is a `functools.partial` to everybody who asks, whose keywords cannot be changed."""
     bound = strict_partial(plain, c=3)
     bound.keywords.update(c=4, d=4)
+    with pytest.raises(AttributeError, match="'strict_partial' object has no attribute 'note'"):
+        bound.note
 
     assert isinstance(bound, functools.partial)
     assert (plain, (), {"c": 3}) == (bound.func, bound.args, bound.keywords)
     assert (1, 2, 3, 4) == bound(1, 2)
     assert bound is weakref.ref(bound)()
     assert 1 == len({bound, bound})
-
-
-def test_attributes():
-    """One that is not there is an `AttributeError`, as ever, and others can be set."""
-    bound = strict_partial(plain, c=3)
-    with pytest.raises(AttributeError, match="'strict_partial' object has no attribute 'note'"):
-        bound.note
-    bound.note = "kept"
-
-    assert "kept" == bound.note
 
 
 # Signatures.
@@ -329,15 +264,10 @@ def test_attributes():
     ("function", "values", "expected"),
     [
         (plain, {}, "(a, b, *, c, d=4)"),
-        (plain, {"c": 1}, "(a, b, *, d=4)"),
         (plain, {"a": 1}, "(*, b, c, d=4)"),
-        (plain, {"b": 1, "d": 2}, "(a, *, c)"),
         (wrapper, {"b": 2, "c": 3}, "(a, *, d=4)"),
         (positional_only, {"x": 1}, "(a, b, /, *, y=3, z=4)"),
-        (positional_only, {"y": 1}, "(a, b, /, x, *, z=4)"),
-        (variadic, {"z": 1}, "(a, x, *args, **kwargs)"),
         (variadic, {"x": 1}, "(a, *, z=4, **kwargs)"),
-        (variadic, {"q": 1}, "(a, x, *args, z=4, **kwargs)"),
         (anything, {"args": 1}, "(*args, **kwargs)"),
         (sorted, {"reverse": True}, "(iterable, /, *, key=None)"),
         (layer.method, {"flag": 2}, "(x)"),
@@ -407,12 +337,6 @@ class SlottedLayer:
     deterministic: bool = attrs.field(default=None, alias="quiet")
 
 
-@dataclasses.dataclass(slots=True)
-class DataLayer:
-    rate: float
-    deterministic: bool | None = None
-
-
 class NewLayer:
     """Takes its arguments in `__new__`."""
 
@@ -434,11 +358,7 @@ class MetaLayer(metaclass=Meta):
         self.rate, self.deterministic = rate, deterministic
 
 
-class Tuple(namedtuple("Tuple", "rate deterministic", defaults=[None])):  # noqa: PYI024, SLOT002 - as it is
-    """A named tuple."""
-
-
-@pytest.mark.parametrize("cls", [AttrsLayer, DataLayer, NewLayer, MetaLayer, Tuple])
+@pytest.mark.parametrize("cls", [AttrsLayer, NewLayer, MetaLayer])
 def test_classes(cls):
     """The strict template of a class shows what is left, and refuses what it does not take."""
     template = strict_partial(cls, deterministic=True)
@@ -492,7 +412,6 @@ def test_kinds_of_functions():
     """Inspection sees the kind of what is bound, and calls are of that kind."""
 
     async def coroutine(x, *, flag):
-        await asyncio.sleep(0)
         return x, flag
 
     def generator(x, *, flag):
@@ -501,22 +420,18 @@ def test_kinds_of_functions():
     async def async_generator(x, *, flag):
         yield x, flag
 
-    async def drive():
-        found = [item async for item in strict_partial(async_generator, flag=1)(2)]
-        return [*found, await strict_partial(coroutine, flag=1)(2)]
+    one, some, stream = (
+        strict_partial(function, flag=1) for function in (coroutine, generator, async_generator)
+    )
 
-    predicates = {
-        coroutine: inspect.iscoroutinefunction,
-        generator: inspect.isgeneratorfunction,
-        async_generator: inspect.isasyncgenfunction,
-    }
-    for function, is_kind in predicates.items():
-        assert is_kind(strict_partial(function, flag=1))
-        assert not is_kind(strict_partial(plain, c=1))
-    assert [(2, 1)] == [*strict_partial(generator, flag=1)(2)]
-    assert [(2, 1), (2, 1)] == asyncio.run(drive())
+    assert inspect.iscoroutinefunction(one)
+    assert inspect.isgeneratorfunction(some)
+    assert inspect.isasyncgenfunction(stream)
+    assert not inspect.iscoroutinefunction(strict_partial(plain, c=1))
+    found = asyncio.run(one(2)), next(some(2)), asyncio.run(anext(stream(2)))
+    assert ((2, 1),) * 3 == found
     with pytest.raises(ConflictingParamError):
-        strict_partial(coroutine, flag=1)(2, flag=1)
+        one(2, flag=1)
 
 
 def test_decorators():
@@ -569,21 +484,6 @@ class Strict(strict_partial):
     """A subclass."""
 
 
-WAYS = {
-    **{
-        f"pickle {protocol}": lambda value, protocol=protocol: pickle.loads(
-            pickle.dumps(value, protocol)
-        )
-        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
-    },
-    "pickle in Python": lambda value: pickle._loads(pickle._dumps(value)),
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-}
-if cloudpickle is not None:
-    WAYS["cloudpickle"] = lambda value: cloudpickle.loads(cloudpickle.dumps(value))
-
-
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("cls", [strict_partial, Strict])
 def test_copies(way, cls):
@@ -595,6 +495,7 @@ def test_copies(way, cls):
     assert (cls, "kept", repr(bound)) == (type(copied), copied.note, repr(copied))
     assert (1, 2, [3], 4) == copied(1, 2)
     assert (way == "copy") == (bound(1, 2)[2] is copied(1, 2)[2])
+    assert vars(bound) is not vars(copied)
     assert inspect.signature(bound) == inspect.signature(copied)
     with pytest.raises(ConflictingParamError):
         copied(1, 2, c=[3])
@@ -606,11 +507,8 @@ def test_copies(way, cls):
 def test_local_functions_with_cloudpickle():
     """What only cloudpickle can take is taken along."""
     bound = strict_partial(lambda x, *, flag: (x, flag), flag=lambda: 5)
-    copied = cloudpickle.loads(cloudpickle.dumps(bound))
 
-    assert 5 == copied(1)[1]()
-    with pytest.raises(ConflictingParamError):
-        copied(1, flag=1)
+    assert 5 == cloudpickle.loads(cloudpickle.dumps(bound))(1)[1]()
 
 
 def test_traceback_ends_in_the_function():
