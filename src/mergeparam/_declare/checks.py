@@ -87,23 +87,30 @@ def declare(  # noqa: C901 - one check after the other
     return tuple(found)
 
 
-def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: FrameType) -> None:
+def check_all_named(  # noqa: C901 - who may hold a function, one after the other
+    cls: type, declarations: tuple[Declaration, ...], frame: FrameType
+) -> None:
     """Refuse parameters that are left at `MERGED`, if no decorator above can name them."""
-    left = {item.method.name: list(item.unnamed) for item in declarations if item.unnamed}
-    in_place = [item.method.function for item in declarations if item.method.ownership == "own"]
-    replaced = [item.method.found for item in declarations]
+    left: dict[str, list[str]] = {}
+    replaced, in_place = set(), set()
+    for item in declarations:
+        replaced.add(id(item.method.found))
+        if item.method.ownership == "own":
+            in_place.add(id(item.method.function))
+        if item.unnamed:
+            left[item.method.name] = [*item.unnamed]
+    # The same goes for methods that are not listed, and what else in the class runs a function.
     for name, held in vars(cls).items():
         runs = held
         if isinstance(held, functools.partialmethod | functools.cached_property):
             runs = held.func
-        is_private = name.startswith("_mergeparam_")
-        if is_private or not callable(runs) or any([held is other for other in replaced]):
+        if name.startswith("_mergeparam_") or not callable(runs) or id(held) in replaced:
             continue
         for link in unwrap(runs) if hasattr(runs, "__wrapped__") else (runs,):
-            if isinstance(link, FunctionType) and not any([link is one for one in in_place]):
-                defaults = (link.__defaults__ or (), (link.__kwdefaults__ or {}).values())
-                if any([value is MERGED for values in defaults for value in values]):
-                    left[name] = [n for n, value in read_defaults(link).items() if value is MERGED]
+            if isinstance(link, FunctionType) and id(link) not in in_place:
+                for value in (*(link.__defaults__ or ()), *(link.__kwdefaults__ or {}).values()):
+                    if value is MERGED:
+                        left[name] = [n for n, v in read_defaults(link).items() if v is MERGED]
     if not left:
         return
     # After the call that applies the last decorator of a `class` statement, the class is stored;
