@@ -3,26 +3,23 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from mergeparam._call.provide import provide as provide
-from mergeparam._call.resolve import merge_param as merge_param
-from mergeparam._decorator import mergeable as mergeable
-from mergeparam._sentinels import MERGED as MERGED
-from mergeparam._sentinels import UNSET as UNSET
-from mergeparam._sentinels import UnsetType as UnsetType
-from mergeparam._spec import Param as Param
-from mergeparam.errors import ConflictingParamError as ConflictingParamError
-from mergeparam.errors import MergeDefinitionError as MergeDefinitionError
-from mergeparam.errors import MergeError as MergeError
-from mergeparam.errors import MergeWarning as MergeWarning
-from mergeparam.errors import MissingParamError as MissingParamError
+from mergeparam._call.provide import provide
+from mergeparam._call.resolve import merge_param
+from mergeparam._decorator import mergeable
+from mergeparam._sentinels import MERGED, UNSET, UnsetType
+from mergeparam._spec import Param
+from mergeparam.errors import (
+    ConflictingParamError,
+    MergeDefinitionError,
+    MergeError,
+    MergeWarning,
+    MissingParamError,
+)
 
 if TYPE_CHECKING:
-    from mergeparam._find_unset import find_unset as find_unset
-    from mergeparam._introspect import merged_params as merged_params
-    from mergeparam._introspect import merged_signature as merged_signature
-    from mergeparam._introspect import route as route
-    from mergeparam._introspect import unset_params as unset_params
-    from mergeparam._partial import strict_partial as strict_partial
+    from mergeparam._find_unset import find_unset
+    from mergeparam._introspect import merged_params, merged_signature, route, unset_params
+    from mergeparam._partial import strict_partial
 
 __all__ = [
     "MERGED",

@@ -95,7 +95,7 @@ def mergeable(
     if len(params) == 1 and isinstance(params[0], type):
         return _decorate(params[0], (), method, provide, inject)
 
-    check_params("@mergeable", params)
+    check_params(params)
 
     def decorate(cls: C) -> C:
         return _decorate(cls, params, method, provide, inject)

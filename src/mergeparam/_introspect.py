@@ -7,17 +7,16 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from mergeparam._call.provide import is_provided, provided
-from mergeparam._call.resolve import declared_default
+from mergeparam._call.resolve import read_default
 from mergeparam._declare.methods import declarations, find_method, merged_methods_of
 from mergeparam._declare.signature import POSITIONAL, read_signature, without_parameters
+from mergeparam._spec import RAISING
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
     import inspect
 
     from mergeparam._spec import Param
-
-_GIVING_IT_RAISES = ("raise", "raise_if_different")
 
 
 def merged_params(target: object, method: str = "__call__") -> tuple[Param, ...]:
@@ -84,7 +83,7 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     gone, required = set(), set()
     for param in merged_params(cls, method):
         is_set = _attribute(target, param) is not param.unset
-        if is_set and param.on_conflict in _GIVING_IT_RAISES:
+        if is_set and param.on_conflict in RAISING:
             gone.add(param.name)
         if _is_needed(target, param):
             required.add(param.name)
@@ -192,7 +191,7 @@ def _is_needed(obj: object, param: Param) -> bool:
     # Asked for in any case, because a trace must not keep an answer that is not in its key.
     if provided(param.name, param.unset) is not param.unset:
         return False
-    return is_provided(param.name) or declared_default(obj, param) is param.unset
+    return is_provided(param.name) or read_default(param)(obj) is param.unset
 
 
 def _attribute(obj: object, param: Param) -> object:

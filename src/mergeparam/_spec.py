@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mergeparam._declare.signature import OriginalSignature
 
 OnConflict: TypeAlias = Literal["raise", "raise_if_different", "use_call", "use_attribute"]
-POLICIES: tuple[OnConflict, ...] = ("raise", "raise_if_different", "use_call", "use_attribute")
+RAISING: tuple[OnConflict, ...] = ("raise", "raise_if_different")
+POLICIES: tuple[OnConflict, ...] = (*RAISING, "use_call", "use_attribute")
 
 
 @attrs.frozen(order=False)  # as it is anyway; mypy takes it to be ordered

@@ -98,6 +98,8 @@ EXPECTED = [
         *(f"Layer.{method}(): 'flag' is set in {places}" for places in (NEITHER, BOTH)),
     )
 ]
+
+
 @pytest.fixture
 def module(load, variant):
     """Return the module, imported anew."""

@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+from packages import counts_references
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="this system has no interval timers"
@@ -63,6 +64,7 @@ print(raised == handled, left, len(living.scopes))
 """
 
 
+@counts_references
 def test_interrupts(python):
     """None is swallowed, no scope is left open behind the one around, and the count is right."""
     assert "True 0 0\n" == python("-W", "ignore:coroutine:RuntimeWarning", "-c", SCRIPT)

@@ -77,10 +77,8 @@ class Adapter:
     def __init__(self, text):
         self.text = text
 
-    def missing_hint(self, state):
+    def hint(self, state, *, is_missing):
         return self.text and self.text + state.param
-
-    conflict_hint = missing_hint
 
 
 @pytest.mark.parametrize(

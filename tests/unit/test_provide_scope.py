@@ -112,6 +112,7 @@ def test_contexts_are_apart():
 # Whether any scope is left.
 
 
+@counts_references
 def test_living():
     """A scope is counted as long as somebody could read it, also in a copied context."""
     gc.collect()
@@ -335,6 +336,69 @@ def test_interrupt_without_a_scope_around(stops):
 
 
 @counts_references
+def test_interrupt_of_a_scope_that_is_open_twice(stops):
+    """Only the inner one is dropped, in whichever of the two the interrupt comes."""
+    scope = provide(flag=1)
+    for stop in stops:
+        with scope:
+            with pytest.raises(Interrupt), provide(flag=2):
+                interrupted(scope, stop)
+            assert 1 == read(), stop
+            with contextlib.suppress(Interrupt), scope:
+                interrupted(scope, stop)
+            assert 1 == read(), stop
+        assert {} == innermost(), stop
+
+
+class InterruptingVariable:
+    """A context variable that is interrupted when it is set next."""
+
+    def __init__(self, *, is_set):
+        self.is_set, self.get = is_set, _CURRENT.get
+
+    def set(self, value):
+        if self.is_set is None:
+            return _CURRENT.set(value)
+        if self.is_set:
+            _CURRENT.set(value)
+        self.is_set = None
+        raise Interrupt
+
+
+@pytest.fixture(params=[False, True], ids=["before", "after"])
+def interrupt_setting(request, monkeypatch):
+    """Return a function that interrupts another one, before or after it sets the variable."""
+
+    def interrupt_setting(call):
+        with monkeypatch.context() as patched:
+            variable = InterruptingVariable(is_set=request.param)
+            patched.setattr("mergeparam._call.provide._CURRENT", variable)
+            with pytest.raises(Interrupt):
+                call()
+        return request.param
+
+    return interrupt_setting
+
+
+def test_interrupt_while_opening(interrupt_setting):
+    """The scope is not open, whether it was already set or not."""
+    interrupt_setting(provide(flag=1).__enter__)
+
+    assert {} == innermost()
+
+
+def test_interrupt_while_closing(interrupt_setting):
+    """The scope is closed if another one was set, and else it is as open as before."""
+    closing = provide(flag=1)
+    closing.__enter__()
+    scope = _CURRENT.get()
+    is_set = interrupt_setting(closing.__exit__)
+
+    assert is_set == scope.closed == ({} == innermost())
+    closing.__exit__()
+
+
+@counts_references
 def test_interrupted_steps():
     """A coroutine that is interrupted while a step opens or closes leaves nothing open."""
 
@@ -492,6 +556,8 @@ def test_adapter_hears_of_what_closes_elsewhere(heard):
 
 def test_adapter_is_asked_where_a_scope_is_left(heard):
     """Without any scope in the process, a reading is not even looked up."""
+    gc.collect()
+
     assert UNSET is provided("flag", UNSET)
     assert [] == heard
     with provide(flag=1):

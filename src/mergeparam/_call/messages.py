@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mergeparam._frameworks import adapters, is_tracing
-from mergeparam.errors import ConflictingParamError, MissingParamError, shorten
+from mergeparam.errors import ConflictingParamError, MergeError, MissingParamError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
+
+E = TypeVar("E", bound=MergeError)
 
 
 class CallState(NamedTuple):
@@ -27,40 +29,21 @@ class CallState(NamedTuple):
 
 def missing_error(state: CallState, others: Sequence[str] = ()) -> MissingParamError:
     """Say that neither has set a parameter, how to set it, and which `others` are missing."""
-    param = state.param
-    provide = ""
+    how = f"{_constructor(state)}, or {state.param}=... in the call"
     if state.is_provided:
         unset = shorten(state.call_value)
-        provide = f"; the innermost `provide` of it gives {unset}, which here means 'not set'"
+        how += f"; the innermost `provide` of it gives {unset}, which here means 'not set'"
     elif state.owner is not None:
-        provide = f"; or provide it to all calls inside `with provide({param}=...):`"
-    more = f" Also missing in this call: {', '.join(map(repr, others))}." if others else ""
-    return MissingParamError(
-        f"{_place(state)}{param!r} is set in neither place: {_values(state)}. "
-        f"Set it in one of them: {_constructor(state)}, or {param}=... in the call"
-        f"{provide}.{more}{_hint([adapter.missing_hint for adapter in adapters], state)}",
-        owner=state.owner,
-        method=state.method,
-        param=param,
-        params=(param, *others),
-        attribute_value=state.attribute_value,
-        call_value=state.call_value,
-    )
+        how += f"; or provide it to all calls inside `with provide({state.param}=...):`"
+    if others:
+        how += f". Also missing in this call: {', '.join(map(repr, others))}"
+    return _error(MissingParamError, state, "neither place", how, others)
 
 
 def conflict_error(state: CallState) -> ConflictingParamError:
     """Say that both have set a parameter, and the ways to leave one of them out."""
-    param = state.param
-    return ConflictingParamError(
-        f"{_place(state)}{param!r} is set in both places: {_values(state)}. "
-        f"Set it in one of them: leave {param}= out of the call, or leave it out of "
-        f"{_constructor(state)}.{_hint([adapter.conflict_hint for adapter in adapters], state)}",
-        owner=state.owner,
-        method=state.method,
-        param=param,
-        attribute_value=state.attribute_value,
-        call_value=state.call_value,
-    )
+    how = f"leave {state.param}= out of the call, or leave it out of {_constructor(state)}"
+    return _error(ConflictingParamError, state, "both places", how)
 
 
 def bound_again_error(
@@ -76,20 +59,26 @@ def bound_again_error(
     )
 
 
-def _place(state: CallState) -> str:
-    if state.owner is None:
-        return ""
-    inherited = state.declared_by != state.owner
-    merged_by = f" (merged by {state.declared_by})" if inherited else ""
-    return f"{state.owner}.{state.method}(){merged_by}: "
-
-
-def _values(state: CallState) -> str:
-    name = state.attribute
-    attribute = "the constructor attribute" if name is None else f"self.{name}"
-    return (
+def _error(kind: type[E], state: CallState, where: str, how: str, others: Sequence[str] = ()) -> E:
+    """Say where a parameter is set, what both places hold, and how it is set in one of them."""
+    place, attribute = "", "the constructor attribute"
+    if state.owner is not None:
+        inherited = state.declared_by != state.owner
+        merged_by = f" (merged by {state.declared_by})" if inherited else ""
+        place = f"{state.owner}.{state.method}(){merged_by}: "
+    if state.attribute is not None:
+        attribute = f"self.{state.attribute}"
+    return kind(
+        f"{place}{state.param!r} is set in {where}: "
         f"{attribute} is {shorten(state.attribute_value)} "
-        f"and the call gave {shorten(state.call_value)}"
+        f"and the call gave {shorten(state.call_value)}. "
+        f"Set it in one of them: {how}.{_hint(state, is_missing=kind is MissingParamError)}",
+        owner=state.owner,
+        method=state.method,
+        param=state.param,
+        params=(state.param, *others),
+        attribute_value=state.attribute_value,
+        call_value=state.call_value,
     )
 
 
@@ -103,14 +92,14 @@ def _constructor(state: CallState) -> str:
     return f"{state.owner.rpartition('.')[2]}(..., {state.param}=...)"
 
 
-def _hint(hints: Iterable[Callable[[CallState], str | None]], state: CallState) -> str:
+def _hint(state: CallState, *, is_missing: bool) -> str:
     """Say, as one more sentence, what a framework may have done to the parameter."""
     if is_tracing():
         return ""
-    for hint in hints:
+    for adapter in adapters:
         # Hints read what frameworks hold inside, which may change; the error comes all the same.
         with contextlib.suppress(Exception):
-            text = hint(state)
+            text = adapter.hint(state, is_missing=is_missing)
             if text is not None:
                 return f" {text}"
     return ""

@@ -7,12 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from mergeparam._frameworks import (
-    UNKNOWN_KEY,
-    imports_changed,
-    load_adapters,
-    scope_followers,
-)
+from mergeparam._frameworks import UNKNOWN_KEY, load_adapters, scope_followers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping
@@ -144,8 +139,7 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
 
     def __enter__(self) -> None:
         """Open a scope inside the one that is open here."""
-        if imports_changed():
-            load_adapters()
+        load_adapters()
         outer = _CURRENT.get()
         if outer.owner() is None:
             outer = _drop_left_open()
@@ -169,18 +163,17 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
     ) -> None:
         """Close the scope, wherever it stands among those that are open here."""
         scope = _CURRENT.get()
-        if scope.owner() is self and scope.outer is not None:
+        if traceback is None and scope.owner() is self and scope.outer is not None:
             _close(scope, scope, scope.outer)
             return
-        innermost = scope = _drop_left_open(self, traceback)
+        innermost = scope = _drop_left_open(traceback)
         inside: list[Scope] = []
         while scope.outer is not None:
-            owner = scope.owner()
-            if owner is self:
+            if scope.owner() is self:
                 # Generators close their scopes in any order; those inside stay open.
                 _close(scope, innermost, self._leave(inside, scope.outer))
                 return
-            if not _is_left_open(scope, traceback):
+            if not _is_abandoned(scope) and not _was_interrupted(scope, traceback):
                 inside.insert(0, scope)
             scope = scope.outer
         # It was opened in another context, and stays open there. Event loops close what is left
@@ -216,8 +209,8 @@ class _Step(provide):
     def __enter__(self) -> None:
         super().__enter__()
         suspended, self._suspended = self._suspended, []
-        for scope in suspended:
-            again = _make_again(scope, _CURRENT.get())
+        for inner in suspended:
+            again = _make_again(inner, _CURRENT.get())
             _CURRENT.set(again)
             for follower in scope_followers:
                 follower.scope_opened(again)
@@ -270,8 +263,7 @@ def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any 
         # It is not dropped here, because JAX may be tracing with its key.
         while scope.outer is not None and _is_abandoned(scope):
             scope = scope.outer
-    if imports_changed():
-        load_adapters()
+    load_adapters()
     for follower in scope_followers:
         follower.reading(scope, name)
     return scope.values.get(name, unset)
@@ -297,36 +289,45 @@ def _close(scope: Scope, innermost: Scope, left: Scope) -> None:
         raise
 
 
-def _drop_left_open(
-    closing: provide | None = None, traceback: TracebackType | None = None
-) -> Scope:
+def _drop_left_open(traceback: TracebackType | None = None) -> Scope:
     """Close the innermost scopes that were left open; return the one that is the innermost then.
 
     CPython runs signal handlers at the start of a Python function. What they raise can keep
     `__exit__` from doing anything, so that the scope stays open behind its `with`.
     """
     scope = _CURRENT.get()
-    while scope.outer is not None and _is_left_open(scope, traceback):
-        if closing is not None and scope.owner() is closing:
+    while scope.outer is not None:
+        if _was_interrupted(scope, traceback):
+            # One error has interrupted one scope. Its object may have opened others, too.
+            traceback = None
+        elif not _is_abandoned(scope):
             break
         _close(scope, scope, scope.outer)
         scope = scope.outer
     return scope
 
 
-def _is_left_open(scope: Scope, traceback: TracebackType | None) -> bool:
-    """Whether nobody will close the scope, as far as can be seen.
+def _is_abandoned(scope: Scope) -> bool:
+    """Whether nobody can close the scope any more, and nobody has.
 
-    The traceback is of the error that leaves the `with` of a scope around it, if there is one. It
-    holds the `provide` object that was being opened or closed when the error was raised.
+    A `with` holds the bound `__exit__` for as long as it runs, and so the `provide` object.
     """
-    if _is_abandoned(scope):
-        return True
+    return scope.owner() is None and not scope.closed
+
+
+def _was_interrupted(scope: Scope, traceback: TracebackType | None) -> bool:
+    """Whether an error that is about to leave an outer `with` has interrupted opening or closing.
+
+    Its traceback holds the `provide` object, so that the scope is not abandoned yet.
+    """
     owner = scope.owner()
-    while owner is not None and traceback is not None:
+    while traceback is not None and owner is not None:
         frame = traceback.tb_frame
         if frame.f_code in _OPENING_AND_CLOSING and frame.f_locals["self"] is owner:
-            return True
+            # Before `__enter__` has a scope nothing is open; before `__exit__` has looked for
+            # its own, that is the innermost.
+            has_none = None if frame.f_code is provide.__enter__.__code__ else scope
+            return frame.f_locals.get("scope", has_none) is scope
         traceback = traceback.tb_next
     return False
 
@@ -336,14 +337,6 @@ _OPENING_AND_CLOSING = {
     provide.__exit__.__code__,
     _Step.__enter__.__code__,
 }
-
-
-def _is_abandoned(scope: Scope) -> bool:
-    """Whether nobody can close the scope any more, and nobody has.
-
-    A `with` holds the bound `__exit__` for as long as it runs, and so the `provide` object.
-    """
-    return scope.owner() is None and not scope.closed
 
 
 def _make_scope(owner: Callable[[], object], own: Mapping[str, object], outer: Scope) -> Scope:

@@ -100,17 +100,11 @@ def restore_identities(namespace: Mapping[str, object]) -> None:
 
 
 # What these functions close over are plain values: Dynamo cannot trace objects of attrs in cells.
-def make_missing(  # noqa: C901 - what may be the value, one after the other
-    method: MergedMethod, param: Param, name: str
-) -> Callable[..., Any]:
+def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[..., Any]:
     """Make the private method that is called where neither has set a parameter."""
     identity, unset, default = method.identity, param.unset, param.default
     wanted, attribute, called, owner = param.name, param.attribute, method.name, method.owner
-    factory, takes_self = None, False
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
-        factory, takes_self = default.factory, default.takes_self
-    elif default is attrs.NOTHING:
-        default = unset
+    default_for = read_default(param)
 
     def missing(self: object, asked: int) -> Any:  # noqa: ANN401 - values are any object
         if asked != identity:
@@ -124,9 +118,7 @@ def make_missing(  # noqa: C901 - what may be the value, one after the other
             # The `unset` object may be provided too. Then a default would hide a mistake.
             takes_default = not is_provided(wanted)
         if takes_default:
-            value = default
-            if factory is not None:
-                value = factory(self) if takes_self else factory()
+            value = default_for(self)
             if value is not unset:
                 return value
         cls, is_given = type(self).__qualname__, not takes_default
@@ -142,7 +134,8 @@ def make_missing(  # noqa: C901 - what may be the value, one after the other
         return default if asked == identity and not living.scopes else missing(self, asked)
 
     # The common case of a default takes as little as code by hand.
-    return missing if factory is not None or default is unset else constant
+    is_constant = default is not attrs.NOTHING and not isinstance(default, attrs.Factory)  # type: ignore[arg-type]  # a class at run time
+    return constant if is_constant else missing
 
 
 def make_conflict(
@@ -248,14 +241,13 @@ def as_reloaded(cls: type) -> type:
     return found if isinstance(found, type) else cls
 
 
-def declared_default(self: object, param: Param) -> object:
-    """Return the parameter's default for this object; its `unset` object where it has none."""
-    default = param.default
-    if default is attrs.NOTHING:
-        return param.unset
+def read_default(param: Param) -> Callable[[object], object]:
+    """Return what tells the default for an object; the `unset` object where there is none."""
+    default: Any = param.unset if param.default is attrs.NOTHING else param.default
     if not isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
-        return default
-    return default.factory(self) if default.takes_self else default.factory()
+        return lambda _: default
+    factory: Callable[..., object] = default.factory
+    return factory if default.takes_self else lambda _: factory()
 
 
 def _is_forwarded(cls: type, identity: int, method: str, param: str) -> bool:

@@ -7,10 +7,12 @@ import warnings
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
 
+from mergeparam._declare.checks import counts_as_set
 from mergeparam._declare.methods import unwrap
 from mergeparam._declare.signature import read_defaults
 from mergeparam._sentinels import MERGED
-from mergeparam.errors import MergeWarning, shorten
+from mergeparam._spec import RAISING
+from mergeparam.errors import MergeWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,14 +42,7 @@ def warn_of_raw_reads(declaration: Declaration) -> None:
                     f"{method.receiver}.{param.attribute}, which is unset whenever the call gave "
                     f"the value. Read {param.name!r} there: in the body it is the merged value."
                 )
-            warnings.warn_explicit(
-                msg,
-                MergeWarning,
-                filename=code.co_filename,
-                lineno=line,
-                # Code without a module has None here, which would silence the warning.
-                module=str(method.function.__module__),
-            )
+            _warn(msg, method.function, line)
 
 
 def warn_of_stored_defaults(declaration: Declaration) -> None:
@@ -67,24 +62,21 @@ def warn_of_stored_defaults(declaration: Declaration) -> None:
             continue
         stored = _stored_parameter(init.__code__, param.attribute)
         default = defaults.get(stored, param.unset) if stored is not None else param.unset
-        if default is MERGED or (
-            default is not param.unset and param.on_conflict in ("raise", "raise_if_different")
-        ):
-            msg = (
+        conflicts = default is not param.unset and param.on_conflict in RAISING
+        if default is MERGED or conflicts:
+            giver = (
                 f"{cls.__qualname__}.__init__() stores its parameter {stored!r} as "
-                f"self.{param.attribute}, and the default {shorten(default)} counts as set in "
-                f"every object, so that each call that gives {param.name!r} is a conflict. Write "
-                f"{stored}={shorten(param.unset)}; for a value where neither is set, declare "
-                f"Param({param.name!r}, default={shorten(default)}), and for one that calls "
-                f"overrule, on_conflict='use_call'."
+                f"self.{param.attribute}, and gives it"
             )
-            warnings.warn_explicit(
-                msg,
-                MergeWarning,
-                filename=init.__code__.co_filename,
-                lineno=init.__code__.co_firstlineno,
-                module=str(init.__module__),
-            )
+            msg = counts_as_set(giver, default, param, f"{stored}=")
+            _warn(msg, init, init.__code__.co_firstlineno)
+
+
+def _warn(message: str, function: FunctionType, line: int) -> None:
+    """Warn as if the line of the function did."""
+    # Code without a module has None there, which would silence the warning.
+    file, module = function.__code__.co_filename, str(function.__module__)
+    warnings.warn_explicit(message, MergeWarning, file, line, module)
 
 
 def _stored_parameter(  # noqa: C901 - one operation after the other

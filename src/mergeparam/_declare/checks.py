@@ -14,7 +14,7 @@ from mergeparam._compat import annotated_names, qualified_name
 from mergeparam._declare.methods import Method, find_method, merged_names, unwrap
 from mergeparam._declare.signature import read_defaults, read_parameters
 from mergeparam._sentinels import MERGED
-from mergeparam._spec import Param
+from mergeparam._spec import RAISING, Param
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -72,45 +72,32 @@ def declare(  # noqa: C901 - one check after the other
             if _mangled(declaration.method, param.name) in declaration.names:
                 break
         else:
-            methods = ", ".join([declaration.method.name for declaration in found])
-            first = found[0].method
-            near = _near_match(
-                param.name, [n for item in found for n in item.method.parameters.named]
-            )
-            raise MergeDefinitionError(
-                f"No listed method of {cls.__qualname__} ({methods}) has a parameter "
-                f"{param.name!r}{_kwargs_hint(first)}{near}. Declare it in the signature: "
-                f"def {first.name}(self, ..., *, {param.name}=MERGED)."
-            )
+            listed = ", ".join([declaration.method.name for declaration in found])
+            who = f"No listed method of {cls.__qualname__} ({listed}) has a parameter"
+            declared = [name for item in found for name in item.method.parameters.named]
+            raise _undeclared(who, [param.name], found[0].method, declared)
     for declaration in found:
         _check(declaration)
     return tuple(found)
 
 
-def check_all_named(  # noqa: C901 - who may hold a function, one after the other
-    cls: type, declarations: tuple[Declaration, ...], frame: FrameType
-) -> None:
+def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: FrameType) -> None:
     """Refuse parameters that are left at `MERGED`, if no decorator above can name them."""
-    left: dict[str, list[str]] = {}
-    replaced, in_place = set(), set()
-    for item in declarations:
-        replaced.add(id(item.method.found))
-        if item.method.ownership == "own":
-            in_place.add(id(item.method.function))
-        if item.unnamed:
-            left[item.method.name] = [*item.unnamed]
-    # The same goes for methods that are not listed, and what else in the class runs a function.
+    left = {item.method.name: list(item.unnamed) for item in declarations if item.unnamed}
+    owned = {id(item.method.function) for item in declarations if item.method.ownership == "own"}
+    replaced = {id(item.method.found) for item in declarations}
     for name, held in vars(cls).items():
         runs = held
         if isinstance(held, functools.partialmethod | functools.cached_property):
             runs = held.func
-        if name.startswith("_mergeparam_") or not callable(runs) or id(held) in replaced:
+        is_private = name.startswith("_mergeparam_")
+        if is_private or not callable(runs) or id(held) in replaced:
             continue
         for link in unwrap(runs) if hasattr(runs, "__wrapped__") else (runs,):
-            if isinstance(link, FunctionType) and id(link) not in in_place:
-                for value in (*(link.__defaults__ or ()), *(link.__kwdefaults__ or {}).values()):
-                    if value is MERGED:
-                        left[name] = [n for n, v in read_defaults(link).items() if v is MERGED]
+            if isinstance(link, FunctionType) and id(link) not in owned:
+                defaults = (link.__defaults__ or (), (link.__kwdefaults__ or {}).values())
+                if any([value is MERGED for values in defaults for value in values]):
+                    left[name] = [n for n, value in read_defaults(link).items() if value is MERGED]
     if not left:
         return
     # After the call that applies the last decorator of a `class` statement, the class is stored;
@@ -136,13 +123,13 @@ def check_all_named(  # noqa: C901 - who may hold a function, one after the othe
         )
 
 
-def check_params(place: str, params: tuple[object, ...]) -> None:
+def check_params(params: tuple[object, ...]) -> None:
     """Refuse anything but a name or a `Param`, such as a function under the decorator."""
     for given in params:
         if not isinstance(given, str | Param):
             raise MergeDefinitionError(
-                f"{place} got {shorten(given)}, which is no parameter. Put it on top of a class, "
-                f"and give names or Params: @mergeable('deterministic')."
+                f"@mergeable got {shorten(given)}, which is no parameter. Put it on top of a "
+                f"class, and give names or Params: @mergeable('deterministic')."
             )
 
 
@@ -150,15 +137,20 @@ def _declare_in(method: Method, wanted: list[Param]) -> Declaration:
     """Return what is to be merged in one method: of what is wanted, what it declares."""
     candidates = [name for name in method.parameters.named if name != method.receiver]
     defaults = read_defaults(method.function)
-    marked = [name for name in candidates if defaults.get(name) is MERGED]
     by_name = {_mangled(method, param.name): param for param in wanted}
-    found = [Param(name) for name in marked] if not wanted else []
+    found: list[Param] = []
+    unnamed: list[str] = []
     for name in candidates:
+        is_marked = defaults.get(name) is MERGED
         if name in by_name:
             param = by_name[name]
             path = ".".join([_mangled(method, part) for part in param.attribute.split(".")])
             is_same = (name, path) == (param.name, param.attribute)
             found.append(param if is_same else attrs.evolve(param, name=name, attribute=path))
+        elif is_marked and not wanted:
+            found.append(Param(name))
+        elif is_marked:
+            unnamed.append(name)
     if not found and not wanted:
         other = _suggest_other_method(method, lambda _, default: default is MERGED)
         raise MergeDefinitionError(
@@ -167,29 +159,31 @@ def _declare_in(method: Method, wanted: list[Param]) -> Declaration:
             f"parameters: @mergeable('deterministic'){other}."
         )
     if not found:
-        missing = ", ".join(repr(param.name) for param in wanted)
+        missing = [param.name for param in wanted]
         other = _suggest_other_method(method, lambda name, _: name in by_name)
-        raise MergeDefinitionError(
-            f"{method.label} has no parameter {missing}{_kwargs_hint(method)}"
-            f"{_near_match(wanted[0].name, candidates)}. Declare it in the "
-            f"signature: def {method.name}(self, ..., *, {wanted[0].name}=MERGED){other}."
-        )
+        raise _undeclared(f"{method.label} has no parameter", missing, method, candidates, other)
     names = tuple([param.name for param in found])
-    is_wrapped = len(method.chain) > 1
-    return Declaration(
-        method,
-        tuple(found),
-        names,
-        may_receive_merged=tuple([name for name in marked if name in names and is_wrapped]),
-        unnamed=tuple([name for name in marked if name not in names]),
-    )
+    handed_on: tuple[str, ...] = ()
+    if len(method.chain) > 1:
+        handed_on = tuple([name for name in names if defaults.get(name) is MERGED])
+    return Declaration(method, tuple(found), names, handed_on, tuple(unnamed))
 
 
-def _near_match(name: str, names: Iterable[str]) -> str:
+def _undeclared(
+    who: str, missing: list[str], method: Method, declared: list[str], other: str = ""
+) -> MergeDefinitionError:
+    """Say which parameters are missing, what may be meant, and how to declare the first."""
     import difflib  # noqa: PLC0415 - only for messages
 
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    name, var_keyword = missing[0], method.parameters.var_keyword
+    # `**kwargs` does not help.
+    hint = "" if var_keyword is None else f" (**{var_keyword} does not declare one)"
+    for near in difflib.get_close_matches(name, declared, n=1):
+        hint += f" (did you mean {near!r}?)"
+    return MergeDefinitionError(
+        f"{who} {', '.join(map(repr, missing))}{hint}. Declare it in the signature: "
+        f"def {method.name}(self, ..., *, {name}=MERGED){other}."
+    )
 
 
 def _suggest_other_method(method: Method, is_meant: Callable[[str, object], bool]) -> str:
@@ -206,12 +200,6 @@ def _suggest_other_method(method: Method, is_meant: Callable[[str, object], bool
                 if any(is_meant(other, defaults.get(other)) for other in names):
                     return f", or name the method that has it: method={name!r}"
     return ""
-
-
-def _kwargs_hint(method: Method) -> str:
-    """Say why `**kwargs` does not help, where there is one."""
-    name = method.parameters.var_keyword
-    return "" if name is None else f" (**{name} does not declare one)"
 
 
 def _mangled(method: Method, name: str) -> str:
@@ -233,7 +221,7 @@ def _check(declaration: Declaration) -> None:
     defaults = read_defaults(method.function)
     for param in params:
         if param.name in merged:
-            where = f" by {method.definer.__qualname__}" if method.inherited else ""
+            where = "" if method.definer is cls else f" by {method.definer.__qualname__}"
             raise MergeDefinitionError(
                 f"{method.label} has {param.name!r} merged already{where}. "
                 f"Leave it out of this @mergeable, or override the method."
@@ -276,8 +264,7 @@ def _check(declaration: Declaration) -> None:
 def _check_constructor(cls: type, param: Param) -> None:
     """Refuse a constructor default that would count as set in every object."""
     attribute = param.attribute
-    defaults = dict(getattr(cls, "_field_defaults", {}))  # of a named tuple
-    defaults |= {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
+    defaults = {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
     fields = getattr(cls, "__dataclass_fields__", {})
     if attribute in fields:
         import dataclasses  # noqa: PLC0415 - the class has it imported already
@@ -293,14 +280,20 @@ def _check_constructor(cls: type, param: Param) -> None:
             f"{cls.__qualname__} gives the field {attribute!r} the default MERGED, which is for "
             f"parameters of methods. Write {attribute}: ... | None = {shorten(param.unset)}."
         )
-    if default is not param.unset and param.on_conflict in ("raise", "raise_if_different"):
-        raise MergeDefinitionError(
-            f"{cls.__qualname__} gives the field {attribute!r} the default {shorten(default)}, "
-            f"which counts as set in every object, so that each call that gives {param.name!r} "
-            f"would be a conflict. Write {attribute}: ... = {shorten(param.unset)}; for a value "
-            f"where neither is set, declare Param({param.name!r}, default={shorten(default)}), "
-            f"and for one that calls overrule, on_conflict='use_call'."
-        )
+    if default is not param.unset and param.on_conflict in RAISING:
+        giver = f"{cls.__qualname__} gives the field {attribute!r}"
+        raise MergeDefinitionError(counts_as_set(giver, default, param, f"{attribute}: ... = "))
+
+
+def counts_as_set(giver: str, default: object, param: Param, instead: str) -> str:
+    """Say that a constructor default counts as set in every object, and what to write."""
+    return (
+        f"{giver} the default {shorten(default)}, which counts as set in every object, so that "
+        f"each call that gives {param.name!r} is a conflict. Write "
+        f"{instead}{shorten(param.unset)}; for a value where neither is set, declare "
+        f"Param({param.name!r}, default={shorten(default)}), and for one that calls overrule, "
+        f"on_conflict='use_call'."
+    )
 
 
 def _may_have(method: Method, name: str) -> bool:

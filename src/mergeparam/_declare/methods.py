@@ -78,11 +78,6 @@ class Method(NamedTuple):
     receiver: str
 
     @property
-    def inherited(self) -> bool:
-        """Whether a base holds the method, not the class itself."""
-        return self.definer is not self.cls
-
-    @property
     def label(self) -> str:
         """The method's name in messages."""
         return f"{self.cls.__qualname__}.{self.name}()"

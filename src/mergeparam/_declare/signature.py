@@ -100,30 +100,20 @@ def change_defaults(
     )
 
 
-class OriginalSignature:
+class OriginalSignature(NamedTuple):
     """Defaults and annotations as the author wrote them, before the parameters were merged."""
 
-    # Written out: what attrs generates is compiled again at every import.
-    __slots__ = ("annotate", "annotations", "defaults", "kwdefaults")
-
-    def __init__(
-        self,
-        defaults: tuple[object, ...] | None,
-        kwdefaults: dict[str, object] | None,
-        annotations: dict[str, Any],
-        annotate: Callable[[int], dict[str, Any]] | None,
-    ) -> None:
-        self.defaults = defaults
-        self.kwdefaults = kwdefaults
-        self.annotations = annotations
-        self.annotate = annotate
+    defaults: tuple[object, ...] | None
+    kwdefaults: dict[str, object] | None
+    annotations: dict[str, Any]
+    annotate: Callable[[int], dict[str, Any]] | None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let annotations travel as text: what would evaluate them holds the class's namespace."""
-        annotations = self.annotations
-        if self.annotate is not None:
-            annotations = call_annotate(self.annotate, Format.STRING)
-        return OriginalSignature, (self.defaults, self.kwdefaults, annotations, None)
+        defaults, kwdefaults, annotations, annotate = self
+        if annotate is not None:
+            annotations = call_annotate(annotate, Format.STRING)
+        return OriginalSignature, (defaults, kwdefaults, annotations, None)
 
 
 def read_original(function: FunctionType) -> OriginalSignature:

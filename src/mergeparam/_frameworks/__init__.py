@@ -31,18 +31,14 @@ class _Seen:
     modules: ClassVar[int] = 0
 
 
-def imports_changed() -> bool:
-    """Whether anything was imported since `load_adapters` looked; a count is enough, and quick."""
-    return len(sys.modules) != _Seen.modules
-
-
 def load_adapters() -> None:
     """Load the adapter of every framework that has been imported since the last time."""
-    if not imports_changed():
+    # A count tells whether anything was imported since, and is quick.
+    if len(sys.modules) == _Seen.modules:
         return
     is_importing = False
     # Loading an adapter imports modules itself, so this looks a second time then.
-    while imports_changed():
+    while len(sys.modules) != _Seen.modules:
         modules, is_importing = len(sys.modules), False
         for framework in [*_waiting]:
             spec = _spec_of(framework)

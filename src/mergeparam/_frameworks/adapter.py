@@ -44,12 +44,8 @@ class Adapter:
         """Whether the framework is tracing the Python code that asks, so that hints cost."""
         return False
 
-    def missing_hint(self, state: CallState) -> str | None:  # noqa: ARG002 - see the subclasses
-        """Say what the framework may have done to a parameter that neither place has set."""
-        return None
-
-    def conflict_hint(self, state: CallState) -> str | None:  # noqa: ARG002 - see the subclasses
-        """Say what the framework may have done to a parameter that both places have set."""
+    def hint(self, state: CallState, *, is_missing: bool) -> str | None:  # noqa: ARG002 - see the subclasses
+        """Say what the framework may have done to a parameter that neither or both have set."""
         return None
 
     # While `find_unset` walks through a model.

@@ -81,8 +81,8 @@ class JaxAdapter(Adapter):
         """Set the key for what is traced inside the scope."""
         if self._key is None:
             self._refuse(scope)
-        can_be_suspended = getattr(scope.owner(), "can_be_suspended", True)
-        if can_be_suspended and scope.suspension is None and _is_in_coroutine():
+        is_suspendable = scope.suspension is None and _is_in_coroutine()
+        if is_suspendable and getattr(scope.owner(), "can_be_suspended", True):
             # Two weak references to one object would be equal, and each scope counts.
             scope.suspension = functools.partial(scope.owner)
             self._thread.suspensions.add(scope.suspension)

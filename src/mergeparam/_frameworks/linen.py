@@ -50,14 +50,25 @@ class LinenAdapter(Adapter):
             dir(obj)
             yield from ((f".{name}", value) for name, value in vars(obj).items())
 
-    def missing_hint(self, state: CallState) -> str | None:
-        """Say which call around this one was given the parameter by name, and left it out."""
+    def hint(self, state: CallState, *, is_missing: bool) -> str | None:
+        """Say which call around this one has left the parameter out, or made a tracer of it."""
         param = state.param
+        if not is_missing and not isinstance(state.call_value, jax.core.Tracer):
+            return None
         # What this reads of Flax is private. Whoever asks for the hint does without if it fails.
         for frame, _ in traceback.walk_stack(sys._getframe()):  # noqa: SLF001 - as it does itself
-            held = frame.f_locals
+            held, is_lifted = frame.f_locals, frame.f_code is _LIFTED
+            if not is_missing:
+                # The traced value is not the same any more, even if a subclass has handed it on.
+                if is_lifted and held["name"] in _UNTRACED:
+                    return (
+                        f"nn.{held['name']} has made a tracer of what the call gave, so that it "
+                        f"is not the constructor's value, even if that was handed on: "
+                        f"{_UNTRACED[held['name']]}."
+                    )
+                continue
             # A lifted transformation drops keyword arguments unless it was told to keep them.
-            if frame.f_code is _LIFTED and not held["enable_kwargs"] and param in held["kwargs"]:
+            if is_lifted and not held["enable_kwargs"] and param in held["kwargs"]:
                 return (
                     f"nn.{held['name']} ignores keyword arguments, and {param}=... was one: "
                     f"give it by position, or to the constructor."
@@ -67,19 +78,6 @@ class LinenAdapter(Adapter):
                 return (
                     f"nn.Sequential hands keyword arguments to its first layer only, and "
                     f"{param}=... was one: give it to the constructors of the others."
-                )
-        return None
-
-    def conflict_hint(self, state: CallState) -> str | None:
-        """Say which transformation made a tracer of the value that a subclass has handed on."""
-        if not isinstance(state.call_value, jax.core.Tracer):
-            return None
-        for frame, _ in traceback.walk_stack(sys._getframe()):  # noqa: SLF001 - as it does itself
-            if frame.f_code is _LIFTED and frame.f_locals["name"] in _UNTRACED:
-                name = frame.f_locals["name"]
-                return (
-                    f"nn.{name} has made a tracer of what the call gave, so that it is not the "
-                    f"constructor's value, even if that was handed on: {_UNTRACED[name]}."
                 )
         return None
 

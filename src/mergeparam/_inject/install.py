@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -35,20 +36,21 @@ from mergeparam._inject.source import (
     UNNAMED_METHOD,
     UNSET_METHOD,
     body_method,
-    is_read_through_class,
+    literal_of,
 )
 from mergeparam._inject.wrapper import EXIT_CLASSES, EXITS, PROVIDE, RUN_IN_STEPS
 from mergeparam._sentinels import MERGED
-from mergeparam._spec import MergedClass, MergedMethod
+from mergeparam._spec import RAISING, MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import CodeType
 
     from mergeparam._declare.checks import Declaration
 
 _ABSENT: Any = object()
+_NAMES = "__module__", "__name__", "__qualname__", "__doc__"
 
 
 class Plan(NamedTuple):
@@ -90,7 +92,9 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
             # under every name that it has for the other one.
             made = copy_function(method.function, plan.code)
             if method.ownership == "opaque":
-                _speak_for(found, made)
+                functools.update_wrapper(made, found, _NAMES)
+                # It speaks for itself: `inspect` must not look for a signature behind it.
+                del vars(made)["__wrapped__"]
             for change in _changes_of_function(made, plan.code, unset):
                 setattr(*change)
             aliases = [name for name, held in vars(cls).items() if held is found]
@@ -135,17 +139,6 @@ def _changes_of_signature(function: FunctionType, unset: dict[str, object]) -> l
     return changes
 
 
-def _speak_for(found: Callable[..., Any], wrapper: FunctionType) -> None:
-    """Give a wrapper the names and attributes of what it goes around."""
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        if hasattr(found, name):
-            setattr(wrapper, name, getattr(found, name))
-    held = getattr(found, "__dict__", {})
-    # The wrapper speaks for itself: `inspect` must not look for a signature behind it.
-    vars(wrapper).update({key: held[key] for key in held if key != "__wrapped__"})
-    vars(wrapper).pop("__wrapped__", None)
-
-
 def _private_methods(  # noqa: C901 - what there may be, one after the other
     cls: type, plan: Plan
 ) -> dict[str, object]:
@@ -156,10 +149,10 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     for param in method.params:
         name = MISSING_METHOD + param.name + suffix
         made[name] = make_missing(method, param, name)
-        if param.on_conflict in ("raise", "raise_if_different"):
+        if param.on_conflict in RAISING:
             name = CONFLICT_METHOD + param.name + suffix
             made[name] = make_conflict(method, param, name)
-        if is_read_through_class(param, method.names):
+        if literal_of(param.unset) is None and param.name not in method.names.unset_globals:
             name = UNSET_METHOD + param.name + suffix
             made[name] = make_unset(method, param, name)
     if method.injection == "wrap":
@@ -185,7 +178,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
             for param in level.params:
                 name = CONFLICT_METHOD + param.name + level.names.suffix
                 again = any([param.name == other.name for other in method.params])
-                if again and param.on_conflict in ("raise", "raise_if_different"):
+                if again and param.on_conflict in RAISING:
                     made[name] = make_conflict(level, param, name, forwarded=True)
                     setattr(made[name], IDENTITY_OF, level.identity)
     if method.injection == "wrap":
@@ -201,7 +194,7 @@ def copy_function(function: FunctionType, code: CodeType) -> FunctionType:
         code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
     vars(copy).update(vars(function))
-    for name in ("__module__", "__qualname__", "__doc__", "__kwdefaults__", "__type_params__"):
+    for name in (*_NAMES, "__kwdefaults__", "__type_params__"):
         if hasattr(function, name):
             setattr(copy, name, getattr(function, name))
     copy_annotations(function, copy)

@@ -49,12 +49,13 @@ def choose_suffix(declaration: Declaration, taken: set[str]) -> str:
     wanted = [body_method(declaration.method.name)]
     for name in declaration.names:
         wanted += [prefix + name for prefix in PRIVATE_METHODS]
-    namespaces = [vars(base) for base in declaration.method.cls.__mro__]
-    number, suffix = 1, ""
-    while any([name + suffix in space for space in (*namespaces, taken) for name in wanted]):
+    spaces = (*map(vars, declaration.method.cls.__mro__), taken)
+    number, suffix, names = 1, "", wanted
+    while any([name in space for space in spaces for name in names]):
         number += 1
         suffix = f"_{number}"
-    taken.update([name + suffix for name in wanted])
+        names = [name + suffix for name in wanted]
+    taken.update(names)
     return suffix
 
 
@@ -154,8 +155,3 @@ def share_unset(declaration: Declaration) -> dict[str, str]:
                 held = function.__globals__.setdefault(name, param.unset)
                 found |= {param.name: name} if held is param.unset else {}
     return found
-
-
-def is_read_through_class(param: Param, names: PrivateNames) -> bool:
-    """Whether the merge reads the parameter's `unset` object through the class."""
-    return literal_of(param.unset) is None and param.name not in names.unset_globals
