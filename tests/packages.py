@@ -45,6 +45,10 @@ counts_references = pytest.mark.skipif(
     sys.implementation.name != "cpython", reason="objects go when they are collected"
 )
 
+written_for_cpython = pytest.mark.skipif(
+    sys.implementation.name != "cpython", reason="the bytecode of CPython is read"
+)
+
 cloudpickle = _load("cloudpickle")
 needs_cloudpickle = pytest.mark.skipif(
     cloudpickle is None, reason="cloudpickle cannot be imported by PyPy"

@@ -171,3 +171,14 @@ def test_method_that_another_decorator_lists():
 
     for cls in (Layer, layer):
         assert MERGES == outcomes(cls) == outcomes(cls, "encode")
+
+
+def test_default_of_a_named_tuple():
+    """It counted as set in every object, as no other field's may."""
+    with pytest.raises(MergeDefinitionError, match="counts as set in every object"):
+
+        @mergeable("flag")
+        class Layer(typing.NamedTuple):
+            flag: bool | None = False
+
+            def __call__(self, *, flag=MERGED): ...

@@ -4,6 +4,7 @@ import sys
 import warnings
 
 import pytest
+from packages import written_for_cpython
 
 from mergeparam import MERGED, UNSET, MergeWarning, Param, mergeable
 
@@ -107,6 +108,11 @@ def test_body_without_line_numbers():
         mergeable("flag")(layer)
 
 
+def on_cpython(*values):
+    """Return a row of a table that other Pythons have other operations for."""
+    return pytest.param(*values, marks=written_for_cpython)
+
+
 MANY = "; ".join([f"self.n{index} = x" for index in range(300)])
 STORES = "def __init__(self, x=0, flag=False): self.flag = flag"
 
@@ -133,6 +139,15 @@ STORES = "def __init__(self, x=0, flag=False): self.flag = flag"
         (STORES.replace("self.flag", "flag = flag or None; self.flag"), {}, None),
         (STORES.replace("self.flag", "\n        if flag: self.flag"), {}, None),
         (STORES.replace("self.flag", f"{MANY}; self.flag"), {}, "flag"),
+        on_cpython(STORES.replace("self.flag", "self.x, self.flag = x, flag; self.y"), {}, "flag"),
+        on_cpython(
+            STORES.replace("self.flag", "x.y, self.z, self.flag = x, 1, flag; self.y"), {}, "flag"
+        ),
+        on_cpython(STORES.replace("self.flag", "self.flag = self.y"), {}, "flag"),
+        (STORES.replace("self.flag", "\n        if x: raise x\n        self.flag"), {}, "flag"),
+        (STORES.replace("self.flag", "\n        for x in (): self.flag"), {}, None),
+        (STORES.replace("= flag", "= flag; self.flag = None"), {}, None),
+        (STORES.replace("= flag", "= flag if x else None"), {}, None),
         ("def __init__(*args): args[0].flag = args", {}, None),
         ("__init__ = dict.__init__", {}, None),
     ],

@@ -79,31 +79,43 @@ def _warn(message: str, function: FunctionType, line: int) -> None:
     warnings.warn_explicit(message, MergeWarning, file, line, module)
 
 
-def _stored_parameter(code: CodeType, attribute: str) -> str | None:
+def _stored_parameter(  # noqa: C901 - one operation after the other
+    code: CodeType, attribute: str
+) -> str | None:
     """Return the parameter that a constructor stores, as it is, in an attribute of the object."""
     if attribute not in code.co_names or not code.co_argcount:
         return None
     loaded: list[str] = []
     changed: set[object] = set()
+    found, condition_ends = None, 0
     for instruction in dis.get_instructions(code):
-        value = instruction.argval
-        name = instruction.opname
+        name, value, arg = instruction.opname, instruction.argval, instruction.arg or 0
         # Since 3.13 one instruction may handle two locals, and store the first of them.
         values = value if isinstance(value, tuple) else (value,)
+        if instruction.is_jump_target:
+            loaded = []  # which value it is depends on the way here
         if name.startswith("STORE_FAST"):
             changed |= {*(values if name == "STORE_FAST_STORE_FAST" else values[:1])}
             loaded = [*values[1:]]
         elif name.startswith("LOAD_FAST"):
             loaded += values
-        elif name == "STORE_ATTR" and value == attribute:
+        elif name in {"LOAD_CONST", "LOAD_SMALL_INT"}:
+            loaded.append("")
+        elif name == "COPY" and len(loaded) >= arg:  # `self.one = self.other = flag`
+            loaded.append(loaded[-arg])
+        elif name == "SWAP" and len(loaded) >= arg:  # `self.flag, self.mode = flag, mode`
+            loaded[-arg], loaded[-1] = loaded[-1], loaded[-arg]
+        elif name == "STORE_ATTR":
             # The value is loaded first, then the object: `self.flag = flag`.
-            is_stored = loaded[-1:] == [code.co_varnames[0]] and len(loaded) > 1
-            return loaded[-2] if is_stored and loaded[-2] not in changed else None
-        elif "JUMP" in name:
-            return None  # it is stored on a condition, or not as it is
+            *loaded, stored, receiver = ["", "", *loaded]
+            if value == attribute and receiver == code.co_varnames[0]:
+                is_certain = stored not in changed and instruction.offset >= condition_ends
+                found = stored if is_certain else None
+        elif instruction.opcode in (*dis.hasjrel, *dis.hasjabs):
+            loaded, condition_ends = [], max(condition_ends, value)
         elif name not in {"EXTENDED_ARG", "CACHE"}:
             loaded = []
-    return None
+    return found or None
 
 
 def _reading_lines(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:

@@ -28,7 +28,6 @@ from mergeparam._declare.methods import (
     carrier_of,
     merged_methods_of,
     merged_names,
-    own_methods,
 )
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
@@ -101,7 +100,8 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
             aliases = [name for name, held in vars(cls).items() if held is found]
             changes += [(cls, name, made) for name in {method.name, *aliases}]
         changes += [(carrier, name, made) for name, made in _private_methods(cls, plan).items()]
-    methods = (*[plan.method for plan in plans], *own_methods(cls))
+    own = vars(carrier)["__mergeable__"].methods if "__mergeable__" in vars(carrier) else ()
+    methods = (*[plan.method for plan in plans], *own)
     changes += [
         (carrier, MERGED_ATTRIBUTE, MERGED),
         (carrier, UNNAMED_METHOD, refuse_unnamed),
