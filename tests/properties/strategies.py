@@ -1,6 +1,7 @@
 """Hypothesis strategies that generate classes with merged parameters, and calls of them."""
 
 import attrs
+import wrappers
 from hypothesis import strategies as st
 
 from mergeparam import UNSET, Param
@@ -8,6 +9,7 @@ from mergeparam import UNSET, Param
 NAMES = ("alpha", "beta", "gamma", "delta", "größe", "inner", "value", "__end__")
 KINDS = ("positional_only", "positional", "keyword_only")
 UNSETS = (None, UNSET, ..., False, "nothing")
+WRAPPERS = ("", "logged", "logged_twice", "borrowing")
 POLICIES = ("raise", "raise_if_different", "use_call", "use_attribute")
 
 
@@ -29,6 +31,28 @@ class Case:
     base: str
     attributes: dict[str, object]
     given: dict[str, object]
+
+    wrapper: str = ""
+    """A decorator of the method."""
+
+    below: tuple[str, ...] = ()
+    """What a second `@mergeable` names, under the one that names the rest."""
+
+    again: dict[str, Param] = attrs.Factory(dict)
+    """What a subclass merges again, whose method hands all values on to `super()`."""
+
+    module: str | None = None
+
+    @property
+    def top(self):
+        """Return how the class that is called merges."""
+        return self.merged | self.again
+
+    @property
+    def namespace(self):
+        """Return the globals of the class, but for what the merges need."""
+        names = {name: getattr(wrappers, name) for name in WRAPPERS if name}
+        return names | ({} if self.module is None else {"__name__": self.module})
 
     def signature(self, default):
         """Return the `def` line's parameters, the merged ones with `default(name)`."""
@@ -63,10 +87,28 @@ class Case:
             "    def __init__(self, attributes):",
             "        for name, value in attributes.items():",
             "            setattr(self, name, value)",
+            *[f"    @{self.wrapper}"] * bool(self.wrapper),
             f"    {keyword} __call__({self.signature(default)}):",
             *[f"        {line}" for line in merge],
             f"        read = lambda: ({''.join(f'{name}, ' for name in self.captured)})",
             f"        {self.word} ({''.join(f'{name}, ' for name in names)}), read()",
+        ]
+        return "\n".join(lines)
+
+    def subclass(self, default, merge):
+        """Return the subclass as source, with `merge` as the first lines of its method."""
+        given = [
+            f"{name}={name}" if kind == "keyword_only" else name for name, kind in self.parameters
+        ]
+        given.insert(
+            sum(kind != "keyword_only" for _, kind in self.parameters), "*args" * self.has_args
+        )
+        given.append("**kwargs" * self.has_kwargs)
+        lines = [
+            "class Child(Layer):",
+            f"    def __call__({self.signature(default)}):",
+            *[f"        {line}" for line in merge],
+            f"        return super().__call__({', '.join(filter(None, given))})",
         ]
         return "\n".join(lines)
 
@@ -77,7 +119,7 @@ class Case:
             (index for index, name in enumerate(positional_only) if name in self.given), default=-1
         )
         args = [
-            self.given.get(name, self.merged[name].unset if name in self.merged else 0)
+            self.given.get(name, self.top[name].unset if name in self.merged else 0)
             for name in positional_only[: last + 1]
         ]
         kwargs = {name: value for name, value in self.given.items() if name not in positional_only}
@@ -96,11 +138,24 @@ def values(unset):
     )
 
 
+def factories(unset):
+    """Return a strategy for factories, of which some say "still missing" by the `unset` object."""
+    return st.one_of(
+        st.builds(lambda value: attrs.Factory(lambda: value), values(unset)),
+        st.builds(
+            lambda value: attrs.Factory(
+                lambda self: value if len(vars(self)) % 2 else unset, takes_self=True
+            ),
+            st.integers(7, 8),
+        ),
+    )
+
+
 @st.composite
 def params(draw, name):
     """Return how a parameter of that name merges."""
     unset = draw(st.sampled_from(UNSETS))
-    default = draw(st.one_of(st.just(attrs.NOTHING), st.integers(5, 6)))
+    default = draw(st.one_of(st.just(attrs.NOTHING), st.integers(5, 6), factories(unset)))
     return Param(
         name,
         attribute=draw(st.sampled_from((name, f"_{name}"))),
@@ -111,8 +166,11 @@ def params(draw, name):
 
 
 @st.composite
-def cases(draw, words=("return", "yield")):
-    """Return a class to decorate, and a call of it; only what returns can provide."""
+def cases(draw, words=("return", "yield"), *, is_plain=False):
+    """Return a class to decorate, and a call of it; only what returns can provide.
+
+    A plain one has one decorator, and neither a wrapper nor a subclass.
+    """
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
     kinds = sorted(
         draw(st.lists(st.sampled_from(KINDS), min_size=len(names), max_size=len(names))),
@@ -121,6 +179,17 @@ def cases(draw, words=("return", "yield")):
     chosen = draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
     merged = {name: draw(params(name)) for name in chosen}
     given = draw(st.lists(st.sampled_from(names), unique=True))
+    more = {}
+    if not is_plain:
+        repeated = draw(st.lists(st.sampled_from(chosen), unique=True))
+        more = {
+            "wrapper": draw(st.sampled_from(WRAPPERS)),
+            "below": tuple(draw(st.lists(st.sampled_from(chosen), unique=True))[1:]),
+            "again": {name: draw(params(name)) for name in repeated},
+            "module": draw(st.sampled_from((None, "generated"))),
+        }
+    top = merged | more.get("again", {})
+    held = [*merged.values(), *more.get("again", {}).values()]
     return Case(
         parameters=tuple(zip(names, kinds, strict=True)),
         merged=merged,
@@ -130,6 +199,7 @@ def cases(draw, words=("return", "yield")):
         is_async=draw(st.booleans()),
         captured=tuple(draw(st.lists(st.sampled_from([*names, "self.__class__"]), unique=True))),
         base=draw(st.sampled_from(("object", "dict", "Exception"))),
-        attributes={param.attribute: draw(values(param.unset)) for param in merged.values()},
-        given={name: draw(values(merged[name].unset if name in merged else 0)) for name in given},
+        attributes={param.attribute: draw(values(param.unset)) for param in held},
+        given={name: draw(values(top[name].unset if name in top else 0)) for name in given},
+        **more,
     )

@@ -73,7 +73,7 @@ def reader(name):
 READERS = {name: reader(name) for name in NAMES}
 
 
-@given(case=cases(words=("return",)))
+@given(case=cases(words=("return",), is_plain=True))
 def test_what_the_body_sees(case):
     """Inside the body every merged value is provided, and nothing else; behind it nothing is."""
     names = {"MERGED": MERGED, "ambient": ambient}

@@ -16,7 +16,7 @@ VALUE = object()
 @st.composite
 def instances(draw):
     """Return a case, an instance of it, and a scope that provides values or `unset` objects."""
-    case = draw(cases())
+    case = draw(cases(is_plain=True))
     cls = decorated(case, **draw(st.sampled_from(INJECTIONS)))
     names = draw(st.lists(st.sampled_from([*case.merged]), unique=True))
     provided = {name: draw(values(case.merged[name].unset)) for name in names}

@@ -189,7 +189,8 @@ def _is_written_in(cls: type, function: FunctionType) -> bool:
     name = qualified_name(function.__code__, function.__qualname__)
     if name.rpartition(".")[0] != cls.__qualname__:
         return False
-    if function.__globals__.get("__name__") != cls.__module__:
+    # Where code is run without a module, a class finds the name among the builtins.
+    if function.__globals__.get("__name__", "builtins") != cls.__module__:
         return False
     # A base may be a namesake: `class Dropout(Dropout)`, or the class of before a reload.
     for base in cls.__mro__[1:]:
