@@ -1,7 +1,6 @@
 """Every kind of method merges, whatever its body does, and stays of its kind."""
 
 import asyncio
-import contextlib
 import functools
 import inspect
 import types
@@ -12,7 +11,6 @@ from outcomes import MERGES, Base, attempt, outcomes
 from mergeparam import (
     MERGED,
     ConflictingParamError,
-    MergeDefinitionError,
     MissingParamError,
     mergeable,
 )

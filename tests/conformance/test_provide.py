@@ -100,12 +100,14 @@ def test_the_unset_object():
 
 
 def test_innermost(read):
-    """Scopes shadow name by name, and come back when the inner one closes."""
+    """Scopes shadow name by name, and come back when the inner one closes, also by an error."""
     with provide(flag=1, other="x"):
         with provide(flag=2):
             with provide(other="y"):
                 assert 2 == read()
             assert 2 == read()
+        with pytest.raises(KeyError), provide(flag=2):
+            raise KeyError
         with provide():
             assert 1 == read()
     assert MissingParamError is attempt(read)

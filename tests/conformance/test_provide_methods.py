@@ -1,6 +1,5 @@
 """`provide=True`: every call in the body takes the merged values, while the body runs."""
 
-import asyncio
 import contextlib
 import functools
 import gc
@@ -81,6 +80,19 @@ def test_several_parameters_and_methods(read, other):
 
     assert [(1, 5), (7, 5)] == [Model()(1), Model()()]
     assert (MissingParamError, 5) == Model().code()
+
+
+def test_private_names():
+    """A private name is provided as Python mangles it."""
+
+    @mergeable("__flag", provide=True)
+    class Calling:
+        __flag = None
+
+        def __call__(self, inner=None, *, __flag=MERGED):
+            return __flag if inner is None else inner()
+
+    assert 2 == Calling()(Calling(), _Calling__flag=2)
 
 
 def test_recursive(read):
@@ -278,61 +290,6 @@ def test_coroutine_that_is_closed(steps, read, end):
 
     assert 2 == model.closed
     assert MissingParamError is attempt(read)
-
-
-def test_tasks(read):
-    """Tasks that take turns see their own values alone, whatever they wait for."""
-
-    @mergeable("flag", provide=True)
-    class Model(Base):
-        async def __call__(self, *, flag=MERGED):
-            found = [read()]
-            await asyncio.sleep(0)
-            found.append(read())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.Event().wait(), 0.001)
-            return [*found, read()]
-
-    async def outside():
-        found = set()
-        for _ in range(5):
-            found.add(attempt(read))
-            await asyncio.sleep(0)
-        return found
-
-    async def drive():
-        return await asyncio.gather(Model(1)(), outside(), Model()(flag=2), outside())
-
-    nothing = {MissingParamError}
-
-    assert [[1] * 3, nothing, [2] * 3, nothing] == asyncio.run(drive())
-
-
-def test_cancelled_coroutine(read):
-    """A coroutine that is cancelled cleans up in its scope, also by waiting."""
-
-    @mergeable("flag", provide=True)
-    class Model(Base):
-        async def __call__(self, *, flag=MERGED):
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                self.cancelled = read()
-                raise
-            finally:
-                await asyncio.sleep(0)
-                self.closed = read()
-
-    async def drive():
-        model = Model(1)
-        task = asyncio.create_task(model())
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return model.cancelled, model.closed, attempt(read)
-
-    assert (1, 1, MissingParamError) == asyncio.run(drive())
 
 
 @counts_references

@@ -4,7 +4,7 @@ import math
 
 import pytest
 from outcomes import Base, attempt
-from packages import counts_references, np
+from packages import np
 
 from mergeparam import (
     MERGED,

@@ -1,6 +1,7 @@
 """One module text, written out plain, with the merge spliced in, with a wrapper, and providing."""
 
 import concurrent.futures
+import gc
 import importlib.util
 import os
 import subprocess
@@ -50,6 +51,15 @@ def import_module(path):
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def small_heap():
+    """Leave what other tests have made out of what the garbage collector looks at."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

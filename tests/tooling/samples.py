@@ -7,9 +7,8 @@ import functools
 import mergeparam
 
 METHODS = (
-    "plain", "early", "loop_first", "while_first", "with_first", "try_first", "match_first",
-    "many_lines", "one_line", "cells", "class_cell", "generator", "coroutine", "async_generator",
-    "wrapped", "never",
+    "plain", "early", "loop_first", "try_first", "match_first", "many_lines", "one_line", "cells",
+    "class_cell", "generator", "coroutine", "async_generator", "wrapped", "never",
 )
 
 
@@ -19,16 +18,6 @@ def logged(function):
         return function(*args, **kwargs)
 
     return log
-
-
-class Nothing:
-    """A context that keeps errors."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *args):
-        return True
 
 
 # Said of the class.
@@ -80,19 +69,6 @@ class Layer:
         else:
             return x
         return flag
-
-    def while_first(self, x, *, flag=None):
-        while x < flag:
-            x += 1
-            if x == 100:
-                return flag
-        return x
-
-    def with_first(self, x, *, flag=None):
-        with Nothing() as nothing:
-            if flag:
-                raise ValueError(x)
-            return nothing
 
     def try_first(self, x, *, flag=None):
         try:
@@ -187,7 +163,7 @@ async def pause():
     pass
 '''
 METHODS = (
-    *("plain", "early", "loop_first", "while_first", "with_first", "try_first", "match_first"),
+    *("plain", "early", "loop_first", "try_first", "match_first"),
     *("many_lines", "one_line", "cells", "class_cell", "generator", "coroutine"),
     *("async_generator", "wrapped"),
 )

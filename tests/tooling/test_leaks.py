@@ -12,6 +12,8 @@ import pytest
 
 from mergeparam import UNSET, MergeError, MissingParamError, Param, mergeable
 
+pytestmark = pytest.mark.usefixtures("small_heap")
+
 SMALLEST_OBJECT = 32
 FEW = 80
 

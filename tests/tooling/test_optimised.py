@@ -17,7 +17,7 @@ import inspect
 
 import mergeparam
 
-METHODS = ("__call__", "cells", "generator", "asserting", "wrapped")
+METHODS = ("__call__", "asserting", "wrapped")
 
 
 def logged(function):
@@ -39,13 +39,6 @@ class Layer:
         """Return it."""
         return x, flag
 
-    def cells(self, x, *, flag=None):
-        """Return it from inside."""
-        return [(lambda: (x, flag))() for _ in "a"][0]
-
-    def generator(self, x, *, flag=None):
-        yield x, flag
-
     def asserting(self, x, *, flag=None):
         """Assert it."""
         assert flag, "asserted"
@@ -66,21 +59,14 @@ def report():
             (Layer(True), {}), (Layer(), {"flag": 7}), (Layer(), {}), (Layer(True), {"flag": 7})
         ):
             try:
-                result = getattr(layer, method)(1, **given)
-                print(next(result) if inspect.isgenerator(result) else result)
+                print(getattr(layer, method)(1, **given))
             except mergeparam.MergeError as error:
                 print(type(error).__name__, error.owner, error.method, error.param)
 
 
 report()
 '''
-DOCUMENTATION = {
-    "__call__": "Return it.",
-    "cells": "Return it from inside.",
-    "generator": None,
-    "asserting": "Assert it.",
-    "wrapped": "Log it.",
-}
+DOCUMENTATION = {"__call__": "Return it.", "asserting": "Assert it.", "wrapped": "Log it."}
 BOTH = "import layers_inline, layers_wrap"
 
 

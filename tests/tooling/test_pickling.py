@@ -1,17 +1,15 @@
 """Instances, bound methods, code, classes and errors survive copying, pickling and reloading."""
 
 import concurrent.futures
-import importlib
-import linecache
 import marshal
 import multiprocessing
 import pickle
 
 import cloudpickle
 import pytest
-from ways import PROTOCOLS, WAYS
+from ways import WAYS
 
-from mergeparam import ConflictingParamError, MergeError, MissingParamError, provide
+from mergeparam import ConflictingParamError, MissingParamError, provide
 
 SOURCE = '''"""Layers to be taken elsewhere."""
 
@@ -98,6 +96,8 @@ EXPECTED = [
         *(f"Layer.{method}(): 'flag' is set in {places}" for places in (NEITHER, BOTH)),
     )
 ]
+
+
 @pytest.fixture
 def module(load, variant):
     """Return the module, imported anew."""
@@ -132,19 +132,6 @@ def test_code_passes_marshal(module):
         assert function.__code__ == code
         assert [*function.__code__.co_positions()] == [*code.co_positions()]
     assert EXPECTED == module.outcomes(layer(True), layer())
-
-
-def test_reload(module, monkeypatch):
-    """A reloaded module has a new class that works, and old instances go on to work."""
-    monkeypatch.syspath_prepend(str(module.__file__).rpartition("/")[0])
-    old = module.Layer, module.Layer(True), module.Layer()
-    for _ in range(3):
-        linecache.checkcache()
-        module = importlib.reload(module)
-
-        assert old[0] is not module.Layer
-        assert EXPECTED == module.outcomes(module.Layer(True), module.Layer())
-        assert EXPECTED == module.outcomes(*old[1:])
 
 
 # Classes that go to another process by value.
@@ -264,60 +251,6 @@ def test_unset_objects_by_value(python):
     python("-c", MASKED)
 
     assert ["2 None True"] * 6 == python("-c", LOAD_MASKED).splitlines()
-
-
-BY_VALUE = """
-from pathlib import Path
-
-import cloudpickle
-import layers_inline
-from mergeparam import mergeable
-
-
-@mergeable("flag")
-class Layer(layers_inline.Layer):
-    def __call__(self, x, *, flag=None):
-        return super().__call__(x, flag=flag)
-
-
-Path("layers.pickle").write_bytes(cloudpickle.dumps((Layer(True), Layer())))
-"""
-AFTER_ANOTHER = """
-import pickle
-from pathlib import Path
-
-import another
-
-set_up, unset = pickle.loads(Path("layers.pickle").read_bytes())
-print(set_up(1), unset(1, flag=7))
-"""
-
-
-def test_class_by_value_with_a_namesake_base_by_name(write, python, tmp_path):
-    """Which other classes of the name were there first, in either process, does not matter."""
-    path = write(SOURCE, "inline")
-    (tmp_path / "another.py").write_text(path.read_text())
-    python("-c", BY_VALUE)
-
-    assert "(1, True) (1, 7)\n" == python("-c", AFTER_ANOTHER)
-
-
-# Errors and scopes.
-
-
-@pytest.mark.parametrize(("flag", "given"), [(None, {}), (True, {"flag": False})])
-def test_errors(load, inject, flag, given):
-    """An error of a call keeps its text and fields."""
-
-    def fields(error):
-        return {**vars(error), "args": error.args, "type": type(error)}
-
-    with pytest.raises(MergeError) as caught:
-        load(SOURCE, inject).Layer(flag)(1, **given)
-
-    for protocol in PROTOCOLS:
-        error = pickle.loads(pickle.dumps(caught.value, protocol))
-        assert fields(caught.value) == fields(error)
 
 
 def test_errors_come_back_from_other_processes(load, inject, tmp_path, monkeypatch):

@@ -63,19 +63,16 @@ def set_up(module, method):
     return run(module.Layer(2), method)
 
 
-def trace(module, method, how, *, opcodes=False):
+def trace(module, method, how):
     """Return what a tracer is told of the module: name, event, line."""
     events = []
 
     def tracer(frame, event, arg):
         if frame.f_code.co_filename != module.__file__:
             return None
-        frame.f_trace_opcodes = opcodes
         events.append((frame.f_code, event, frame.f_lineno, frame.f_lasti))
         return tracer
 
-    # Python 3.12 traces no opcodes unless a frame has asked for it before tracing begins.
-    sys._getframe().f_trace_opcodes = opcodes
     sys.settrace(tracer)
     try:
         how(module, method)
@@ -170,15 +167,6 @@ def first_line(events, method):
 
 
 def in_body(events):
-    """Return what is told of the lines behind the `def` line."""
-    return [
-        (code.co_name, dis.opname[code.co_code[at]], line)
-        for code, event, line, at in events
-        if event == "opcode" and line != code.co_firstlineno
-    ]
-
-
-def monitored_in_body(events):
     """Return the instructions of the lines behind the `def` line."""
     return [
         (code.co_name, dis.opname[code.co_code[at]], line)
@@ -219,16 +207,6 @@ def test_settrace(layers, how, method):
 
 @hows
 @methods
-def test_opcodes_of_the_body(layers, inject, how, method):
-    """Behind the merge, the same instructions run on the same lines."""
-    plain = trace(layers["plain"], method, called, opcodes=True)
-    merged = trace(layers[inject], method, how, opcodes=True)
-
-    assert in_body(plain) == in_body(of_bodies(merged, layers[inject], method))
-
-
-@hows
-@methods
 def test_setprofile(layers, inject, how, method):
     """Calls and returns are those of the plain class, besides the wrapper's."""
     plain = profile(layers["plain"], method, called)
@@ -252,7 +230,7 @@ def test_monitoring(layers, inject, local, how):
         expected = with_merge(lines, method, "LINE") if inject == "inline" else named(lines)
 
         assert expected == named(told)
-        assert monitored_in_body(plain) == monitored_in_body(bodies)
+        assert in_body(plain) == in_body(bodies)
 
 
 def profiled(module):
