@@ -17,6 +17,7 @@ from mergeparam import UNSET, Param
 from mergeparam._declare.signature import read_parameters
 from mergeparam._spec import POLICIES, PrivateNames
 
+# Beside the shapes that the standard library is full of, which the sweep splices into.
 SHORT = """
 def simple(self, x, *, d=None): return x if d else self.rate
 def empty(self, d): pass
@@ -29,12 +30,7 @@ def decorated_over_several_lines(
 ):
     return (x,
         d)
-a_lambda = lambda self, x, d=None: (x and d) or self.y
 def parameter_in_a_cell(self, x, d=None): return lambda: d
-def receiver_in_a_cell(self, x, d=None): return [lambda: self for _ in x]
-def cells_and_local_cells(self, x, d=None):
-    y = z = x
-    return lambda: (self, x, d, y, z)
 def rebinds_its_cells(self, x, d=None):
     def inner():
         nonlocal d, self
@@ -43,7 +39,6 @@ def rebinds_its_cells(self, x, d=None):
     del x
     return d
 def outer(y, z):
-    def free_variables(self, x, d=None): return x, d, y, z
     def free_variables_and_cells(self, x, d=None):
         nonlocal y
         y = d
@@ -51,10 +46,6 @@ def outer(y, z):
     def generator_with_both(self, x, d=None): yield lambda: (self, d, y)
 class C:
     def implicit_class(self, x, d=None): return super().target(x, d=d), __class__
-def generator(self, x, d=None):
-    got = yield d
-    yield from x
-    return got
 def generator_that_tries_at_once(self, x, d=None):
     try: yield d
     except GeneratorExit: self.close()
@@ -63,50 +54,21 @@ async def coroutine(self, x, d=None):
 async def asynchronous_generator(self, x, d=None):
     async for y in x: yield y, d
     yield [z async for z in self]
-def tries_at_once(self, x, d=None):
-    try: return x(d)
-    except (ValueError, TypeError) as error:
-        self.report(error)
-        raise
-    finally: self.done()
 def try_in_try(self, x, d=None):
     try:
         try: x()
         except* ValueError as group: d = group
     except OSError: return 1
     else: return 2
-def loops_at_once(self, x, d=None):
-    while True:
-        if x(d): continue
-        if self.stop: break
-def loops_on_the_merged_parameter(self, x, d=None):
-    while d: d = d - 1
-    for y in x: self.use(y)
 def loop_and_try_at_once(self, x, d=None):
     while True:
         try: return x(d)
         except ValueError: pass
-def with_statement(self, x, d=None):
-    with self.lock, x as y: return y(d)
-def match_statement(self, x, d=None):
-    match x:
-        case {"a": [first, *_], **rest} if d: return first, rest
-        case self.Point(a=0, b=b) | [_, b]: return b
-        case None | "none": return d
-    return -1
-def comprehensions(self, x, d=None):
-    return [y for y in x if y is d], {k: d for k in self}, (d for _ in x)
-def positional_only(self, x, d, /, y=1): return self, x, d, y
 def variadic(self, *args, d=None, **kwargs): return lambda: (args, d, kwargs)
 def every_kind(self, x, /, y, *args, d=None, z=1, **kwargs): return args, d, kwargs, x, y, z
 def uses_the_names_of_the_merge(self, x, d=None):
     self.e = self.d = self.inner.d = self.d(self.e)
     return self._mergeparam_missing_d(None, "identity", True), self._mergeparam_conflict_d
-def imports_and_globals(self, x, d=None):
-    global y
-    import os.path as path
-    from os import sep
-    y = path, sep, f"{x!r:>{d}}", x[1:d], lambda *, a=d: a
 """
 NEEDS_312 = """
 def annotations_and_defaults_inside(self, x, d=None):
@@ -117,20 +79,17 @@ def annotations_and_defaults_inside(self, x, d=None):
 """
 MANY = [f"p{i}" for i in range(300)]
 EVERY = ", ".join(["self", *MANY, "d"])
-LONG = {
-    "over_255_names": "".join(f"    x.n{i} = n{i}\n" for i in range(300)),
-    "just_under_128_names": "".join(f"    x.n{i} = 0\n" for i in range(126)),
-    "over_255_constants": f"    x({', '.join(f'{i}.5' for i in range(300))})\n",
-    "over_255_of_both_in_a_generator": "    while True:\n        try:\n"
-    + "".join(f"            yield x.n{i}({i}.5, lambda: d)\n" for i in range(300))
-    + "        except ValueError: pass\n",
-}
+LONG = f"""
+def over_255_names_and_constants_in_a_generator(self, x, d=None):
+    while True:
+        try: {"; ".join(f"yield x.n{i}({i}.5, lambda: d)" for i in range(300))}
+        except ValueError: pass
+"""
 TARGETS = "".join(
     [
         SHORT,
+        LONG,
         NEEDS_312 if sys.version_info >= (3, 12) else "",
-        *[f"def {name}(self, x, d=None):\n{body}" for name, body in LONG.items()],
-        f"def over_16_parameters(self, {', '.join(MANY[:20])}, d): return p0, p17, d\n",
         f"def over_255_parameters({EVERY}): return p0, p270, d\n",
         f"def over_255_cells({EVERY}): return lambda: ({EVERY})\n",
     ]

@@ -212,19 +212,6 @@ def test_containers_as_objects(base, options):
     assert 1 == Layer()()
 
 
-def test_nested():
-    """A class in a class is named with both names."""
-
-    class Model:
-        @mergeable("flag")
-        class Layer(Base):
-            def __call__(self, *, flag=MERGED):
-                return flag
-
-    with pytest.raises(MissingParamError, match=r"Model\.Layer\.__call__"):
-        Model.Layer(None)()
-
-
 def test_other_methods():
     """`method=` merges in others, each with the names that it declares; `__call__` stays."""
 

@@ -178,38 +178,11 @@ def test_whoever_holds_it_has_the_merge(hold, provides):
     assert MERGES == outcomes(lambda flag: hold(layer(flag), registry))
 
 
-def test_partialmethod_that_sets_the_parameter():
-    """A partialmethod over the method sets the parameter in the call, so that both conflict."""
+def test_what_is_made_of_the_method():
+    """Listed twice it merges once; a property and a partialmethod over it have the merge.
 
-    @mergeable("flag", method="forward")
-    class Layer(Base):
-        def forward(self, *, flag=MERGED):
-            return flag
-
-        evaluate = functools.partialmethod(forward, flag=False)
-
-    assert False is Layer().evaluate()
-    with pytest.raises(ConflictingParamError):
-        Layer(True).evaluate()
-
-
-def test_property_over_the_method():
-    """A property over a merged function has the merge."""
-
-    @mergeable("flag", method="forward")
-    class Layer(Base):
-        def forward(self, *, flag=MERGED):
-            return flag
-
-        merged_flag = property(forward)
-
-    assert 1 == Layer(1).merged_flag
-    with pytest.raises(MissingParamError):
-        Layer().merged_flag
-
-
-def test_one_function_listed_under_both_of_its_names():
-    """A function that is listed under two names merges once."""
+    One that sets the parameter does so in the call, so that both conflict.
+    """
 
     @mergeable("flag", method=("forward", "__call__"))
     class Layer(Base):
@@ -217,9 +190,15 @@ def test_one_function_listed_under_both_of_its_names():
             return flag
 
         __call__ = forward
+        merged_flag = property(forward)
+        evaluate = functools.partialmethod(forward, flag=False)
 
-    assert MERGES == outcomes(Layer)
-    assert MERGES == outcomes(Layer, "forward")
+    assert MERGES == outcomes(Layer) == outcomes(Layer, "forward")
+    assert (1, False) == (Layer(1).merged_flag, Layer().evaluate())
+    with pytest.raises(MissingParamError):
+        Layer().merged_flag
+    with pytest.raises(ConflictingParamError):
+        Layer(True).evaluate()
 
 
 @pytest.mark.parametrize("around", [traced, contextlib.contextmanager, functools.lru_cache])
@@ -478,24 +457,13 @@ def test_subclass_that_is_made_of_the_namespace_and_hands_on():
     assert [("child", 1), ("child", 2), *MERGES[2:]] == outcomes(copy)
 
 
-def overriding(parent, *others, **options):
-    """Return a subclass, of the same name, that calls the next method without a flag."""
+def overriding(parent, *, hands_on=False, **options):
+    """Return a subclass, of the same name, that calls the next method with its value or none."""
 
     @mergeable(Param("flag", **options))
-    class Layer(parent, *others):
+    class Layer(parent):
         def __call__(self, *, flag=MERGED):
-            return flag, super().__call__()
-
-    return Layer
-
-
-def forwarding(parent, *others, **options):
-    """Return a subclass, of the same name, that hands what it has merged to the next method."""
-
-    @mergeable(Param("flag", **options))
-    class Layer(parent, *others):
-        def __call__(self, *, flag=MERGED):
-            return flag, super().__call__(flag=flag)
+            return flag, super().__call__(**{"flag": flag} if hands_on else {})
 
     return Layer
 
@@ -514,7 +482,7 @@ def test_namesake_subclasses():
 
 def test_namesake_subclasses_that_hand_on():
     """What a namesake hands on is no conflict; another object is one."""
-    layer = forwarding(forwarding(merged_layer()))
+    layer = overriding(overriding(merged_layer(), hands_on=True), hands_on=True)
 
     assert [(1, (1, 1)), (2, (2, 2)), *MERGES[2:]] == outcomes(layer)
     with pytest.raises(ConflictingParamError):
@@ -720,15 +688,13 @@ def test_local_classes_that_live_together():
         assert [number, other, other] == [layer()(), layer(other)(), layer()(flag=other)]
 
 
-def test_names_with_one_checksum():
+@pytest.mark.parametrize("provides", [False, True])
+def test_names_with_one_checksum(provides):
     """Parameters and methods whose names have one CRC-32 are told apart."""
     mine, yours = object(), object()
+    params = Param("plumless", unset=mine), Param("buckeroo", unset=yours)
 
-    @mergeable(
-        Param("plumless", unset=mine),
-        Param("buckeroo", unset=yours),
-        method=("plumless_", "buckeroo_"),
-    )
+    @mergeable(*params, method=("plumless_", "buckeroo_"), provide=provides)
     class Layer:
         plumless, buckeroo = mine, yours
 
@@ -740,20 +706,6 @@ def test_names_with_one_checksum():
 
     assert (yours, mine) == Layer().plumless_(yours, mine)
     assert yours is Layer().buckeroo_(yours)
-
-
-def test_methods_with_one_checksum():
-    """Methods that provide, and whose names have one CRC-32, each run their own body."""
-
-    @mergeable("flag", method=("plumless", "buckeroo"), provide=True)
-    class Layer(Base):
-        def plumless(self, *, flag=MERGED):
-            return "plumless", flag
-
-        def buckeroo(self, *, flag=MERGED):
-            return "buckeroo", flag
-
-    assert [("plumless", 1), ("buckeroo", 1)] == [Layer(1).plumless(), Layer(1).buckeroo()]
 
 
 RELOADED = """

@@ -5,7 +5,6 @@ import weakref
 import attrs
 import pytest
 from outcomes import Base, attempt
-from packages import counts_references
 
 from mergeparam import (
     MERGED,
@@ -130,25 +129,6 @@ def test_names_are_those_of_parameters():
         assert MissingParamError is attempt(Layer())
 
 
-def test_every_method_and_kind_of_parameter():
-    """Positional, positional-only and keyword-only ones, in all methods that merge them."""
-
-    @mergeable("one", "two", "three", method=("__call__", "encode"))
-    class Layer:
-        one = two = three = None
-
-        def __call__(self, one=MERGED, /, two=MERGED, *args, three=MERGED):
-            return one, two, args, three
-
-        def encode(self, two=MERGED):
-            return two
-
-    with provide(one=1, two=2, three=3):
-        assert (1, 2, (), 3) == Layer()()
-        assert (5, 6, (7,), 3) == Layer()(5, 6, 7)
-        assert 2 == Layer().encode()
-
-
 def test_merge_param_takes_nothing():
     """The function is the merge by hand, as Flax has it, and nothing else."""
     with provide(flag=1):
@@ -156,18 +136,6 @@ def test_merge_param_takes_nothing():
         with pytest.raises(MissingParamError) as caught:
             merge_param("flag", None, None)
     assert "provide" not in str(caught.value)
-
-
-def test_forwarding_to_super(leaf):
-    """A subclass that hands the provided value on has it once."""
-
-    @mergeable("flag")
-    class Child(leaf):
-        def __call__(self, *, flag=MERGED):
-            return super().__call__(flag=flag), flag
-
-    with provide(flag=1):
-        assert ((1, 1), (2, 2)) == (Child()(), Child(2)())
 
 
 def test_introspection(leaf):
@@ -234,15 +202,3 @@ def test_object():
     assert scope is weakref.ref(scope)()
     with pytest.raises(TypeError):
         provide({"flag": 1})
-
-
-@counts_references
-def test_values_are_let_go(read):
-    """Nothing keeps a value that is not provided any more."""
-    value = Base()
-    reference = weakref.ref(value)
-    with provide(flag=value), provide(flag=1):
-        assert 1 == read()
-    del value
-
-    assert reference() is None

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from outcomes import Base
 
-from mergeparam import MERGED, UNSET, ConflictingParamError, Param, UnsetType, mergeable
+from mergeparam import MERGED, UNSET, ConflictingParamError, Param, mergeable
 
 
 def define(parameters, body="", params=("flag", "mode"), **options):
@@ -198,25 +198,6 @@ def test_annotation(annotation, expected):
     layer = mergeable("flag")(type("Layer", (Base,), {"__call__": call}))
 
     assert expected == layer.__call__.__annotations__["flag"]
-
-
-def test_annotations_of_other_kinds():
-    """The type of another `unset` object joins; texts then, and what is no type, stay."""
-
-    @mergeable(Param("mask", unset=UNSET), Param("text", unset=UNSET), "flag")
-    class Layer:
-        mask = text = flag = None
-
-        def __call__(
-            self,
-            mask: int | None = MERGED,
-            text: "int" = MERGED,
-            flag: typing.Final = MERGED,
-            x: 4 = 5,
-        ): ...
-
-    expected = {"mask": int | None | UnsetType, "text": "int", "flag": typing.Final, "x": 4}
-    assert expected == Layer.__call__.__annotations__
 
 
 def test_type_hints():

@@ -207,23 +207,6 @@ def test_subscripted_class():
     assert merged_signature(Layer) == merged_signature(Layer[int])
 
 
-def test_wrapped_method():
-    """A method in a decorator that sets `__wrapped__` is looked into."""
-
-    def traced(function):
-        return functools.wraps(function)(lambda *args, **kwargs: function(*args, **kwargs))
-
-    @mergeable("flag")
-    class Layer:
-        flag = None
-
-        @traced
-        def __call__(self, *, flag=MERGED): ...
-
-    assert ("flag",) == unset_params(Layer())
-    assert "(*, flag)" == str(merged_signature(Layer()))
-
-
 def test_consumers_of_signatures(layer):
     """Bound methods and what binds by signature see the merged one."""
     bound = inspect.signature(layer().__call__)

@@ -5,14 +5,12 @@ and the first line of the body, as they would for a merge that is written by han
 """
 
 import bdb
-import cProfile
 import dis
 import gc
 import inspect
 import io
 import itertools
 import pdb  # noqa: T100 - the debugger is under test
-import pstats
 import sys
 import types
 from pathlib import Path
@@ -231,30 +229,6 @@ def test_monitoring(layers, inject, local, how):
 
         assert expected == named(told)
         assert in_body(plain) == in_body(bodies)
-
-
-def profiled(module):
-    """Return file, line and name of every function of the module, with its number of calls."""
-    profiler = cProfile.Profile()
-    profiler.enable()
-    try:
-        for method in METHODS:
-            called(module, method)
-    finally:
-        profiler.disable()
-    return {
-        place[1:]: numbers[:2]
-        for place, numbers in pstats.Stats(profiler).stats.items()
-        if place[0] == module.__file__
-    }
-
-
-def test_cprofile(layers, inject):
-    """Every function of the plain class is counted at the same place, spliced as often."""
-    plain, merged = profiled(layers["plain"]), profiled(layers[inject])
-
-    assert plain.keys() == merged.keys()
-    assert inject == "wrap" or plain == merged
 
 
 def debug(module, commands, how):

@@ -164,25 +164,6 @@ def test_bound_name_moves():
         strict(5)
 
 
-@pytest.mark.parametrize("given", range(6))
-@pytest.mark.parametrize("bound", [{"f": 1}, {"c": 1}, {"a": 1}, {"k": 1}, {}])
-def test_any_number_of_arguments(given, bound):
-    """However many arguments there are by position, they come in their order."""
-
-    def function(a=-1, b=-2, c=-3, d=-4, *args, f=-5, **kwargs):
-        return a, b, c, d, args, f, kwargs
-
-    strict, loose = (kind(function, **bound) for kind in (strict_partial, functools.partial))
-    args = [None, False, ..., NotImplemented, 4, 5][:given]
-    if "abcd".find(next(iter(bound), "f")) in range(given):
-        with pytest.raises(ConflictingParamError):
-            strict(*args)
-        return
-
-    assert loose(*args) == strict(*args)
-    assert loose(*args, z=1) == strict(*args, z=1)
-
-
 def test_type_error_of_the_body():
     """A `TypeError` that the function itself raises passes, and hides no other."""
 
