@@ -218,33 +218,6 @@ def test_coroutine(options):
 # Decorators around the method.
 
 
-def logged(function):
-    """Wrap a function as decorators do."""
-
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        wrapper.calls.append(kwargs)
-        return function(*args, **kwargs)
-
-    wrapper.calls = []
-    return wrapper
-
-
-def test_wrapped_by_decorators(options):
-    """What is around the method sees the raw call, and shows the merged signature."""
-
-    @mergeable("flag", **options)
-    class Layer(Base):
-        @logged
-        @logged
-        def __call__(self, x=0, *, flag: bool = MERGED):
-            return flag
-
-    assert MERGES == outcomes(Layer)
-    assert [{}, {"flag": 2}, {}, {"flag": 1}] == Layer.__call__.calls
-    assert "(self, x=0, *, flag: bool | None = None)" == str(inspect.signature(Layer.__call__))
-
-
 def test_wrapper_with_its_own_default():
     """A wrapper that repeats the signature hands on the new default, never `MERGED`."""
 
@@ -286,22 +259,3 @@ def test_marked_function(options):
 
 
 # What the function says of itself.
-
-
-def test_attributes_of_the_function(options):
-    """What is set at a function stays, as do its names, its lines and its source."""
-
-    class Layer(Base):
-        def __call__(self, x: int = 1, *, flag: bool = MERGED) -> str:
-            """What it does."""
-
-    before = Layer.__call__
-    before.note, before.__doc__ = "kept", "What it does now."
-    mergeable("flag", **options)(Layer)
-    after = Layer.__call__
-
-    names = ("__name__", "__qualname__", "__module__", "__doc__", "note", "__globals__")
-    assert [getattr(before, name) for name in names] == [getattr(after, name) for name in names]
-    assert ("kept", "What it does now.") == (after.note, after.__doc__)
-    assert before.__code__.co_firstlineno == inspect.unwrap(after).__code__.co_firstlineno
-    assert inspect.getsource(after).lstrip().startswith("def __call__")

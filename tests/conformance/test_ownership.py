@@ -793,8 +793,8 @@ from mergeparam import MERGED, Param, mergeable
 EMPTY = object()
 
 
-def make(default):
-    @mergeable(Param("flag", default=default), Param("mask", unset=EMPTY))
+def make(default, inject):
+    @mergeable(Param("flag", default=default), Param("mask", unset=EMPTY), inject=inject)
     class Layer:
         def __init__(self, flag=None, mask=EMPTY):
             self.flag, self.mask = flag, mask
@@ -808,7 +808,7 @@ def make(default):
     return Layer
 
 
-classes = [make(f"{sys.argv[1]} {number}") for number in range(2)]
+classes = [make(f"{sys.argv[1]} {number}", ("auto", "wrap")[number]) for number in range(2)]
 print(base64.b64encode(cloudpickle.dumps((classes, EMPTY))).decode())
 """
 

@@ -2,7 +2,6 @@
 
 import weakref
 
-import attrs
 import pytest
 from outcomes import Base, attempt
 
@@ -62,42 +61,6 @@ def test_fallback_only(policy, both):
         assert both == attempt(layer(2), flag=3)
 
 
-@pytest.mark.parametrize(
-    "default", [5, attrs.Factory(lambda: 5), attrs.Factory(lambda self: 5, takes_self=True)]
-)
-def test_before_a_default(default):
-    """A default is for when nobody says anything; it is not even asked for."""
-    layer = define(Param("flag", default=default))
-
-    assert 5 == layer()()
-    with provide(flag=1):
-        assert 1 == layer()()
-    with provide(other=1):
-        assert 5 == layer()()
-
-
-def test_the_unset_object():
-    """A provided `unset` object is no value, and hides outer ones and the default."""
-
-    @mergeable(Param("flag", unset=UNSET), Param("other", default=5))
-    class Layer:
-        flag, other = UNSET, None
-
-        def __call__(self, *, flag=MERGED, other=MERGED):
-            return flag, other
-
-    with provide(flag=None):
-        assert (None, 5) == Layer()()
-        with provide(other=None), pytest.raises(MissingParamError, match="'other'.*gives None"):
-            Layer()()
-        with provide(flag=UNSET), pytest.raises(MissingParamError) as caught:
-            Layer()()
-        assert (None, 1) == Layer()(other=1)
-    assert ("the innermost `provide` of it gives UNSET, which here means 'not set'.") in str(
-        caught.value
-    )
-
-
 def test_innermost(read):
     """Scopes shadow name by name, and come back when the inner one closes, also by an error."""
     with provide(flag=1, other="x"):
@@ -110,23 +73,6 @@ def test_innermost(read):
         with provide():
             assert 1 == read()
     assert MissingParamError is attempt(read)
-
-
-def test_names_are_those_of_parameters():
-    """Not those of attributes; private ones as Python mangles them."""
-
-    @mergeable(Param("flag", attribute="_held"), "__hidden")
-    class Layer:
-        _held = None
-        __hidden = None
-
-        def __call__(self, *, flag=MERGED, __hidden=MERGED):
-            return flag, __hidden
-
-    with provide(_held=0, flag=1, _Layer__hidden=2):
-        assert (1, 2) == Layer()()
-    with provide(flag=1, __hidden=2):
-        assert MissingParamError is attempt(Layer())
 
 
 def test_merge_param_takes_nothing():

@@ -83,19 +83,6 @@ def test_another_unset_object():
     assert "self, mode=UNSET" == signature_of(layer)
 
 
-@pytest.mark.parametrize(
-    "size", [127, 128, 255, 256, pytest.param(70_000, marks=pytest.mark.slow)]
-)
-def test_many_names_and_constants(size):
-    """New names and constants behind many old ones need extended operands."""
-    body = "\n".join(f"    if x == {number}.5: x.name{number}" for number in range(size))
-    layer = define("self, x, *, flag", f"{body}\n    return x, flag", params=["flag"])
-
-    assert (0, 7) == layer()(0)
-    with pytest.raises(ConflictingParamError):
-        layer()(0, flag=1)
-
-
 @pytest.mark.parametrize("attribute", ["größe_δ", "__held"])
 def test_names_that_are_not_ascii_or_private(attribute, options):
     """Such names work for attributes and parameters, private ones mangled as in the body."""

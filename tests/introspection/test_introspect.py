@@ -1,7 +1,6 @@
 """`merged_params`, `merged_signature`, `unset_params`, `route`."""
 
 import functools
-import inspect
 import sys
 import typing
 
@@ -205,14 +204,6 @@ def test_subscripted_class():
 
     assert merged_params(Layer) == merged_params(Layer[int])
     assert merged_signature(Layer) == merged_signature(Layer[int])
-
-
-def test_consumers_of_signatures(layer):
-    """Bound methods and what binds by signature see the merged one."""
-    bound = inspect.signature(layer().__call__)
-
-    assert bound == merged_signature(layer)
-    assert {"x": 1, "flag": True} == bound.bind(1, flag=True).arguments
 
 
 # What is needed, and what goes where.

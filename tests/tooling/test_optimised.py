@@ -117,13 +117,6 @@ def test_imported_from_a_zip(write, python, tmp_path, is_compiled):
     assert expected_report(documented=True) == printed.splitlines()
 
 
-def test_given_on_the_command_line(write, python):
-    """A program in `python -c` has no source file either."""
-    program = "\n".join(write(SOURCE, variant).read_text() for variant in ("inline", "wrap"))
-
-    assert expected_report(documented=True) == python("-c", program).splitlines()
-
-
 BODY = """
 class Layer:
     def __init__(self, flag=None):

@@ -204,55 +204,6 @@ def test_registered_classes_by_value(module, python, tmp_path):
     check_elsewhere(python("-c", LOAD, "layers"), 1)
 
 
-MASKED = """
-from pathlib import Path
-
-import cloudpickle
-
-from mergeparam import UNSET, Param, mergeable
-
-
-def define(unset, inject):
-    @mergeable(Param("mask", unset=unset), inject=inject)
-    class Masked:
-        def __init__(self, *mask):
-            (self.mask,) = mask or [unset]
-
-        def __call__(self, *, mask=unset):
-            return mask
-
-    return Masked(), Masked(None)
-
-
-pairs = [
-    define(unset, inject) for unset in (UNSET, ..., object()) for inject in ("inline", "wrap")
-]
-for number, pair in enumerate(pairs):
-    Path(f"layers.{number}").write_bytes(cloudpickle.dumps(pair))
-"""
-LOAD_MASKED = """
-import pickle
-from pathlib import Path
-
-from mergeparam import MissingParamError
-
-for path in sorted(Path().glob("layers.*")):
-    unset, set_up = pickle.loads(path.read_bytes())
-    try:
-        unset()
-    except MissingParamError as error:
-        is_kept = error.attribute_value is error.call_value is unset.mask
-        print(unset(mask=2), set_up(), is_kept)
-"""
-
-
-def test_unset_objects_by_value(python):
-    """What means "not set" keeps its identity inside a class that is pickled by value."""
-    python("-c", MASKED)
-
-    assert ["2 None True"] * 6 == python("-c", LOAD_MASKED).splitlines()
-
-
 def test_errors_come_back_from_other_processes(load, inject, tmp_path, monkeypatch):
     """A worker gets the bound method, and its errors arrive as they were raised."""
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -404,15 +404,6 @@ def test_nothing_is_kept():
     assert reference() is None
 
 
-def test_deep_scopes():
-    """Hundreds of scopes in each other are opened and closed as few are."""
-    with contextlib.ExitStack() as stack:
-        for number in range(500):
-            stack.enter_context(provide(**{f"name{number}": 1, "flag": number}))
-        assert 499 == read()
-    assert 7 == Model().plain(100, flag=7)
-
-
 ENDING = """
 import asyncio
 from mergeparam import mergeable, provide
