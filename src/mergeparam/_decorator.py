@@ -125,8 +125,8 @@ def _decorate(
     declarations = declare(cls, params, methods)
     taken: set[str] = set()
     plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
+    check_all_named(cls, declarations, frame)
     for declaration in declarations:
-        check_all_named(declaration, frame)
         warn_of_raw_reads(declaration)
         warn_of_stored_defaults(declaration)
 

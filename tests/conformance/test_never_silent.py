@@ -3,6 +3,7 @@
 Each test says what used to happen instead.
 """
 
+import functools
 import types
 import typing
 
@@ -71,3 +72,102 @@ def test_function_that_was_compiled_anew():
     vars(Layer.__call__).clear()
     with pytest.raises(MergeDefinitionError, match="has lost the merge"):
         merged_params(Layer)
+
+
+LEFT = """
+@mergeable("flag")
+class Layer(Base):
+    def __call__(self, *, flag=MERGED):
+        return flag
+
+    {left}
+"""
+
+
+def define(source, **names):
+    """Return the class that a module defines, which may have no name."""
+    names |= {"Base": Base, "MERGED": MERGED, "functools": functools, "mergeable": mergeable}
+    exec(source, names)
+    return names["Layer"]
+
+
+def written_elsewhere(self, *, flag=MERGED):
+    """Return the flag."""
+    return flag
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "def encode(self, x, flag=MERGED): ...",
+        "async def encode(self, *, mode=1, flag=MERGED): ...",
+        "encode = functools.partialmethod(elsewhere)",
+        "encode = functools.cached_property(elsewhere)",
+        "encode = staticmethod(elsewhere)",
+        "encode = functools.wraps(elsewhere)(lambda self, **given: elsewhere(self, **given))",
+        "first, __call__ = __call__, lambda self, *, flag=MERGED: flag",
+    ],
+)
+def test_method_that_nobody_lists(left):
+    """Neither was `MERGED` in the body, and both passed, in a method that `method=` left out."""
+    with pytest.raises(MergeDefinitionError, match=r"gives 'flag' the default MERGED, and no"):
+        define(LEFT.format(left=left), elsewhere=written_elsewhere)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "again = __call__",
+        "again = functools.partialmethod(__call__)",
+        "again = functools.wraps(__call__)(lambda self, *, flag: flag)",
+        "held, name = [len, MERGED, {1: MERGED}], 'MERGED'",
+    ],
+)
+@pytest.mark.parametrize("module", [{}, {"__name__": "generated"}], ids=["nameless", "module"])
+def test_methods_that_need_no_list(left, module):
+    """In code without a module, what held the function in the class's body was not merged."""
+    cls = define(LEFT.format(left=left), **module)
+
+    assert MERGES == outcomes(cls)
+    if "partial" in left:
+        assert MERGES == outcomes(cls, "again")
+
+
+@pytest.mark.parametrize("renamed", ["__module__ = 'public'", "__qualname__ = 'Public'"])
+def test_renamed_class(renamed):
+    """A partial of the method was not merged where the class had got another name."""
+    assert MERGES == outcomes(define(LEFT.format(left=renamed), __name__="generated"))
+    with pytest.raises(MergeDefinitionError, match=r"\.fixed\(\) gives 'flag' the default MERGED"):
+        define(
+            LEFT.format(left=f"{renamed}; fixed = functools.partialmethod(__call__)"),
+            __name__="generated",
+        )
+
+
+def test_method_that_another_decorator_lists():
+    """Decorators further up may name what this one leaves; so may calls that follow."""
+
+    @mergeable("flag", method="encode")
+    @mergeable("flag")
+    class Layer(Base):
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+        def encode(self, *, flag=MERGED):
+            return flag
+
+    def make():
+        class Layer(Base):
+            def __call__(self, *, flag=MERGED):
+                return flag
+
+            def encode(self, *, flag=MERGED):
+                return flag
+
+        return Layer
+
+    layer = mergeable("flag")(make())
+    layer = mergeable("flag", method="encode")(layer)
+
+    for cls in (Layer, layer):
+        assert MERGES == outcomes(cls) == outcomes(cls, "encode")

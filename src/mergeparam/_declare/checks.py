@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dis
+import functools
+import itertools
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -85,12 +87,28 @@ def declare(  # noqa: C901 - one check after the other
     return tuple(found)
 
 
-def check_all_named(declaration: Declaration, frame: FrameType) -> None:
+def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: FrameType) -> None:
     """Refuse parameters that are left at `MERGED`, if no decorator above can name them."""
-    if not declaration.unnamed:
+    left = {item.method.name: list(item.unnamed) for item in declarations if item.unnamed}
+    in_place = [item.method.function for item in declarations if item.method.ownership == "own"]
+    replaced = [item.method.found for item in declarations]
+    for name, held in vars(cls).items():
+        runs = held
+        if isinstance(held, functools.partialmethod | functools.cached_property):
+            runs = held.func
+        is_private = name.startswith("_mergeparam_")
+        if is_private or not callable(runs) or any([held is other for other in replaced]):
+            continue
+        for link in unwrap(runs) if hasattr(runs, "__wrapped__") else (runs,):
+            if isinstance(link, FunctionType) and not any([link is one for one in in_place]):
+                defaults = (link.__defaults__ or (), (link.__kwdefaults__ or {}).values())
+                if any([value is MERGED for values in defaults for value in values]):
+                    left[name] = [n for n, value in read_defaults(link).items() if value is MERGED]
+    if not left:
         return
     # After the call that applies the last decorator of a `class` statement, the class is stored;
-    # after any other one, the next decorator is called. Before it, another call made the class.
+    # after any other one, the next decorator is called. Before it, another call made the class,
+    # out of a function with its body.
     # 3.11 calls in two steps, and while a call runs the frame is at the last of its caches.
     code = [
         item
@@ -99,11 +117,15 @@ def check_all_named(declaration: Declaration, frame: FrameType) -> None:
     ]
     before = [item.opname for item in code if item.offset <= frame.f_lasti]
     after = code[len(before)].opname
-    if before[-2].startswith("CALL") and after.startswith("STORE_"):
-        method, names = declaration.method, ", ".join(map(repr, declaration.unnamed))
+    statement = list(itertools.takewhile(lambda op: not op.startswith("STORE_"), before[::-1]))
+    is_last = before[-2].startswith("CALL") and after.startswith("STORE_")
+    if is_last and "MAKE_FUNCTION" in statement:
+        name, names = next(iter(left.items()))
+        listed = {item.method.name for item in declarations}
+        fix = f"Name it in the decorator{'' if name in listed else f', with {name!r} in method='}"
         raise MergeDefinitionError(
-            f"{method.label} gives {names} the default MERGED, and no @mergeable names it. Name "
-            f"it in the decorator, or write another default."
+            f"{cls.__qualname__}.{name}() gives {', '.join(map(repr, names))} the default MERGED, "
+            f"and no @mergeable names it. {fix}, or write another default."
         )
 
 
