@@ -157,10 +157,6 @@ class Proxy:
     def __init__(self, target):
         object.__setattr__(self, "_target", target)
 
-    @property
-    def __class__(self):
-        return type(object.__getattribute__(self, "_target"))
-
     def __getattribute__(self, name):
         if name == "__class__":
             return type(object.__getattribute__(self, "_target"))

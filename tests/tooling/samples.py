@@ -7,7 +7,7 @@ import functools
 import mergeparam
 
 METHODS = (
-    "plain", "early", "loop_first", "try_first", "match_first", "many_lines", "one_line", "cells",
+    "plain", "early", "loop_first", "try_first", "match_first", "one_line", "cells",
     "class_cell", "generator", "coroutine", "async_generator", "wrapped", "never",
 )
 
@@ -91,19 +91,6 @@ class Layer:
             case 1.5 | 2.5:
                 return 3
 
-    def many_lines(
-        self,
-        x,
-        *,
-        flag=None,  # a comment
-    ):
-        return [
-            item
-            for item in range(x)
-            if item
-            == flag
-        ]
-
     def one_line(self, x, flag=None): return x if flag else -x
 
     def cells(self, x, flag=None):
@@ -164,7 +151,7 @@ async def pause():
 '''
 METHODS = (
     *("plain", "early", "loop_first", "try_first", "match_first"),
-    *("many_lines", "one_line", "cells", "class_cell", "generator", "coroutine"),
+    *("one_line", "cells", "class_cell", "generator", "coroutine"),
     *("async_generator", "wrapped"),
 )
 """The methods that are called; `never` is only read."""
