@@ -24,6 +24,17 @@ DECORATORS = {
 }
 
 
+LOGGED = """\
+def logged(function):
+    @functools.wraps(function)
+    def log(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return log
+"""
+"""A decorator for methods, which sources have where they say so."""
+
+
 @pytest.fixture(params=["inline", "wrap"])
 def inject(request):
     """Name each kind of injection."""
@@ -39,7 +50,7 @@ def variant(request):
 def write_module(folder, source, variant):
     """Write a source to a file of its own, with a decorator in it."""
     path = folder / f"layers_{variant}.py"
-    written = source.replace("@DECORATE", "@" + DECORATORS[variant])
+    written = source.replace("@DECORATE", "@" + DECORATORS[variant]).replace("# LOGGED\n", LOGGED)
     path.write_text(written.replace("OPTIONS", OPTIONS.get(variant, "")))
     return path
 

@@ -12,12 +12,7 @@ METHODS = (
 )
 
 
-def logged(function):
-    @functools.wraps(function)
-    def log(*args, **kwargs):
-        return function(*args, **kwargs)
-
-    return log
+# LOGGED
 
 
 # Said of the class.

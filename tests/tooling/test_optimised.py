@@ -20,12 +20,7 @@ import mergeparam
 METHODS = ("__call__", "asserting", "wrapped")
 
 
-def logged(function):
-    @functools.wraps(function)
-    def log(*args, **kwargs):
-        return function(*args, **kwargs)
-
-    return log
+# LOGGED
 
 
 @DECORATE

@@ -61,37 +61,21 @@ def set_up(module, method):
     return run(module.Layer(2), method)
 
 
-def trace(module, method, how):
-    """Return what a tracer is told of the module: name, event, line."""
+def watch(install, module, method, how):
+    """Return what a tracer or profiler is told of the module: code, event, line, place."""
     events = []
 
-    def tracer(frame, event, arg):
+    def tool(frame, event, arg):
         if frame.f_code.co_filename != module.__file__:
             return None
         events.append((frame.f_code, event, frame.f_lineno, frame.f_lasti))
-        return tracer
+        return tool
 
-    sys.settrace(tracer)
+    install(tool)
     try:
         how(module, method)
     finally:
-        sys.settrace(None)
-    return events
-
-
-def profile(module, method, how):
-    """Return what a profiler is told of the module."""
-    events = []
-
-    def profiler(frame, event, arg):
-        if frame.f_code.co_filename == module.__file__:
-            events.append((frame.f_code, event, frame.f_lineno, frame.f_lasti))
-
-    sys.setprofile(profiler)
-    try:
-        how(module, method)
-    finally:
-        sys.setprofile(None)
+        install(None)
     return events
 
 
@@ -191,9 +175,9 @@ methods = pytest.mark.parametrize("method", METHODS)
 def test_settrace(layers, how, method):
     """Spliced, tracers are told of the `def` line besides; a wrapper is one more function."""
     plain, inline, wrap = (
-        trace(layers["plain"], method, called),
-        trace(layers["inline"], method, how),
-        trace(layers["wrap"], method, how),
+        watch(sys.settrace, layers["plain"], method, called),
+        watch(sys.settrace, layers["inline"], method, how),
+        watch(sys.settrace, layers["wrap"], method, how),
     )
     bodies = of_bodies(wrap, layers["wrap"], method)
     added = [event for event in wrap if event not in bodies]
@@ -207,8 +191,8 @@ def test_settrace(layers, how, method):
 @methods
 def test_setprofile(layers, inject, how, method):
     """Calls and returns are those of the plain class, besides the wrapper's."""
-    plain = profile(layers["plain"], method, called)
-    merged = profile(layers[inject], method, how)
+    plain = watch(sys.setprofile, layers["plain"], method, called)
+    merged = watch(sys.setprofile, layers[inject], method, how)
 
     assert named(plain) == named(of_bodies(merged, layers[inject], method))
     assert (inject == "wrap") == (len(plain) < len(merged))
