@@ -1,13 +1,11 @@
 """Instances, bound methods, code, classes and errors survive copying, pickling and reloading."""
 
-import concurrent.futures
 import marshal
-import multiprocessing
 
 import pytest
 from ways import WAYS
 
-from mergeparam import ConflictingParamError, MissingParamError, provide
+from mergeparam import provide
 
 SOURCE = '''"""Layers to be taken elsewhere."""
 
@@ -72,9 +70,6 @@ def outcomes(set_up, unset):
         for layer, given in calls
     ]
 
-
-def call(method, *args, **kwargs):
-    return method(*args, **kwargs)
 '''
 METHODS = ("__call__", "cells", "waiting")
 NEITHER = (
@@ -178,24 +173,6 @@ def test_classes_of_main_by_value(write, python, variant):
         assert EXPECTED == outcomes[0]
         assert [without_text(EXPECTED)] * 3 == [*map(without_text, outcomes)]
         assert ["(self, x, *, flag=None)", "Layer"] == shown
-
-
-def test_errors_come_back_from_other_processes(load, inject, tmp_path, monkeypatch):
-    """A worker gets the bound method, and its errors arrive as they were raised."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    module = load(SOURCE, inject)
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        calls = [
-            pool.submit(module.call, module.Layer(flag).cells, 1, **given)
-            for flag, given in ((True, {}), (None, {"flag": 7}), (None, {}), (True, {"flag": 7}))
-        ]
-        *results, missing, conflict = [call.exception() or call.result() for call in calls]
-
-    assert [(1, True), (1, 7)] == results
-    assert [MissingParamError, ConflictingParamError] == [type(missing), type(conflict)]
-    assert ("Layer", "cells", "flag") == (missing.owner, missing.method, missing.param)
-    assert (True, 7) == (conflict.attribute_value, conflict.call_value)
 
 
 @pytest.mark.parametrize("way", [name for name in WAYS if name not in ("pickle 0", "pickle 1")])
