@@ -83,7 +83,7 @@ EVERY = ", ".join(["self", *MANY, "d"])
 LONG = f"""
 def over_255_names_and_constants_in_a_generator(self, x, d=None):
     while True:
-        try: {"; ".join(f"yield x.n{i}({i}.5, lambda: d)" for i in range(300))}
+        try: {"; ".join(f"yield x.n{i}({i}.5, d)" for i in range(260))}
         except ValueError: pass
 """
 TARGETS = "".join(

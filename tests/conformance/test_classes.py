@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 import pytest
-from outcomes import MERGES, Base, attempt, outcomes
+from outcomes import MERGES, attempt, outcomes
 
 from mergeparam import (
     MERGED,
@@ -109,20 +109,26 @@ def test_kinds_stay_what_they_are():
     assert MERGES == outcomes(define("generic")[int])
 
 
-def test_abstract_method():
-    """An abstract method stays abstract when it is merged, and an implementation merges."""
+def test_abstract_method(options):
+    """It stays abstract when it is merged, and when slots make its class anew.
 
-    @mergeable("flag")
-    class Parent(Base, abc.ABC):
+    A subclass has nothing to override beside it, and merges if it is decorated.
+    """
+
+    @dataclasses.dataclass(slots=True)
+    @mergeable("flag", **options)
+    class Parent(abc.ABC):
+        flag: object = None
+
         @abc.abstractmethod
         def __call__(self, *, flag=MERGED): ...
 
-    @mergeable("flag")
     class Layer(Parent):
-        def __call__(self, *, flag=MERGED):
+        def __call__(self, *, flag=None):
             return flag
 
-    assert MERGES == outcomes(Layer)
+    assert 1 == Layer()(flag=1)
+    assert MERGES == outcomes(mergeable("flag", **options)(type("Sub", (Layer,), {})))
     with pytest.raises(TypeError, match="abstract"):
         Parent(flag=True)
 
@@ -173,26 +179,6 @@ def test_classes_that_are_made_anew(make, on_top, options):
     assert MERGES == outcomes(made)
     if attrs.has(made) or sys.version_info >= (3, 14):
         assert made is made(1).cell()  # dataclasses leave the old class there before
-
-
-def test_abstract_class_that_is_made_anew(options):
-    """The class holds nothing that a subclass would have to override beside the method."""
-
-    @dataclasses.dataclass(slots=True)
-    @mergeable("flag", **options)
-    class Abstract(abc.ABC):
-        flag: object = None
-
-        @abc.abstractmethod
-        def __call__(self, *, flag=MERGED): ...
-
-    class Layer(Abstract):
-        def __call__(self, *, flag=None):
-            return flag
-
-    assert 1 == Layer()(flag=1)
-    with pytest.raises(TypeError, match="abstract"):
-        Abstract()
 
 
 @pytest.mark.parametrize("base", [dict, Exception, int])

@@ -59,23 +59,6 @@ def test_defined_and_called_at_once(at_once, inject):
     assert expected == at_once(work)
 
 
-def test_called_at_once(at_once, inject):
-    """Calls of one class, and of one object, do not get into each other's way."""
-    layer = define(inject)
-    shared = layer()
-
-    def work(number):
-        return [
-            (exercise(layer, number + 1), shared(number, flag=number + 1)) for _ in range(ROUNDS)
-        ]
-
-    expected = [
-        [(expected_outcomes(number + 1), (number, number + 1, -1))] * ROUNDS for number in range(8)
-    ]
-
-    assert expected == at_once(work)
-
-
 def test_bases_are_decorated_at_once(at_once, inject):
     """An inherited method is merged in many subclasses at once, and the base stays as it is."""
 
