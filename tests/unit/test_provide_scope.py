@@ -554,6 +554,7 @@ def test_adapter_hears_of_what_closes_elsewhere(heard):
     assert ("elsewhere", scope) == heard[1]
 
 
+@counts_references
 def test_adapter_is_asked_where_a_scope_is_left(heard):
     """Without any scope in the process, a reading is not even looked up."""
     gc.collect()

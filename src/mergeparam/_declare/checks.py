@@ -264,7 +264,8 @@ def _check(declaration: Declaration) -> None:
 def _check_constructor(cls: type, param: Param) -> None:
     """Refuse a constructor default that would count as set in every object."""
     attribute = param.attribute
-    defaults = {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
+    defaults = dict(getattr(cls, "_field_defaults", {}))  # of a named tuple
+    defaults |= {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
     fields = getattr(cls, "__dataclass_fields__", {})
     if attribute in fields:
         import dataclasses  # noqa: PLC0415 - the class has it imported already
