@@ -12,7 +12,8 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 
-PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
 FIRST = PYTHONS[0]
 MEASURED = (FIRST, "3.14")
 """On these two every line runs: annotations are lazy since 3.14."""
@@ -22,6 +23,7 @@ CORE = ("tests/unit", "tests/conformance", "tests/introspection", "tests/propert
 
 TORCH = "torch==2.13.0+cpu"
 """A CPU build by its full version: the plain one brings gigabytes of CUDA packages along."""
+OLDEST_TORCH = "torch==2.11.0+cpu"
 
 SPLICER = ("src/mergeparam/_inject", "src/mergeparam/_compat.py", "tests/bytecode/sweep.py")
 """What the result of a sweep depends on, beside the Python."""
@@ -91,6 +93,16 @@ def frameworks(session: nox.Session) -> None:
     session.install(TORCH, success_codes=[0, 1])
     paths = ("tests/frameworks", "tests/docs/test_pages.py", "tests/examples/test_transformer.py")
     session.run("coverage", "run", "-m", "pytest", "-m", "", *paths, *session.posargs)
+
+
+@nox.session(python=FIRST, name="frameworks-oldest")
+def frameworks_oldest(session: nox.Session) -> None:
+    """Run the tests with the oldest versions that the group of frameworks allows."""
+    allowed = nox.project.dependency_groups(PROJECT, "frameworks")
+    oldest = [requirement.replace(">=", "==") for requirement in allowed]
+    session.install("-e", ".[test]", *oldest)
+    session.install(OLDEST_TORCH, success_codes=[0, 1])
+    session.run("pytest", "tests/frameworks", *session.posargs)
 
 
 @nox.session(python=FIRST)

@@ -158,7 +158,6 @@ def differences(code):
     if handlers(new) != [shifted_handler(entry, at, size) for entry in handlers(code)]:
         yield "exception table"
     yield from _line_differences(code, new, at, size)
-    yield from _decoded_differences(code, new, at, size)
 
 
 def entry_point(raw):
@@ -269,36 +268,6 @@ def _line_differences(code, new, at, size):
     inserted = [(line, line, None, None)] * (size // 2)
     if positions != old[: at // 2] + inserted + old[at // 2 :]:
         yield "co_positions"
-    if list(_lines_by_unit(new)) != [position[0] for position in positions]:
-        yield "co_lines"
-
-
-def _lines_by_unit(code):
-    """Yield the line of each code unit; a gap or an overlap shows as a wrong number of them."""
-    covered = 0
-    for start, end, line in code.co_lines():
-        if start != covered:
-            return
-        yield from itertools.repeat(line, (end - start) // 2)
-        covered = end
-
-
-def _decoded_differences(code, new, at, size):
-    """Compare all that `dis` says of the old instructions."""
-    old = [_shown(item, at, size) for item in dis.get_instructions(code)]
-    kept = [
-        _shown(item) for item in dis.get_instructions(new) if not at <= item.offset < at + size
-    ]
-    if old != kept:
-        yield "dis"
-
-
-def _shown(item, at=0, size=0):
-    argval = item.argval
-    if item.opcode in JUMPS:
-        argval += size * (argval >= at)
-    offset = item.offset + size * (item.offset >= at)
-    return (offset, item.opname, item.opcode, item.arg, argval, item.positions)
 
 
 # How it is swept

@@ -20,21 +20,14 @@ BODIES = {
     "lambda_": [(1, [1])],
     "super_and_class": [(1, ("parent", "Bodies", 1))],
     "closures": [(1, ((1, ["self"]), "rebound"))],
-    "outer_variable": [(1, (1, True, "self"))],
     "locals_": [(1, {"x": 2, "flag": 1})],
-    "comprehensions": [(3, ([3, 3], {"a": [3]}, 6))],
-    "matching": [(True, "yes"), ([4, 1], 4), (5, 5)],
-    "exception_groups": [(1, (1,))],
     "begins_with_try": [(0, "caught"), (2, 0)],
-    "begins_with_loop": [(1, 10), (12, 12)],
     "deleting": [(1, (1, "deleted"))],
-    "rebinding": [(1, ["rebound", 1])],
 }
 
 
 def define_bodies(options):  # noqa: C901 - one body after the other
     """Return a class with a method for each of the bodies."""
-    count = 0
 
     class Parent(Base):
         def name(self):
@@ -61,35 +54,9 @@ def define_bodies(options):  # noqa: C901 - one body after the other
             write()
             return before, flag
 
-        def outer_variable(self, *, flag=MERGED):
-            nonlocal count
-            count += 1
-            return (lambda: (flag, count > 0, "self" if self else None))()
-
         def locals_(self, x=2, *, flag=MERGED):
             found = dict(locals())
             del found["self"]
-            return found
-
-        def comprehensions(self, *, flag=MERGED):
-            return [flag for _ in range(2)], {_: [flag] for _ in "a"}, sum(flag for _ in "ab")
-
-        def matching(self, *, flag=MERGED):
-            match flag:
-                case True:
-                    return "yes"
-                case [first, *_]:
-                    return first
-                case other:
-                    return other
-
-        def exception_groups(self, *, flag=MERGED):
-            try:
-                raise ExceptionGroup("all", [ValueError(flag), KeyError(flag)])
-            except* ValueError as group:
-                found = group.exceptions[0].args
-            except* KeyError:
-                pass
             return found
 
         def begins_with_try(self, *, flag=MERGED):
@@ -98,11 +65,6 @@ def define_bodies(options):  # noqa: C901 - one body after the other
             except (ZeroDivisionError, ValueError):
                 return "caught"
 
-        def begins_with_loop(self, *, flag=MERGED):
-            while flag < 10:
-                flag += 1
-            return flag
-
         def deleting(self, *, flag=MERGED):
             kept = flag
             del flag
@@ -110,10 +72,6 @@ def define_bodies(options):  # noqa: C901 - one body after the other
                 return flag  # noqa: F821 - deleted on purpose
             except UnboundLocalError:
                 return kept, "deleted"
-
-        def rebinding(self, *, flag=MERGED):
-            kept, flag = flag, "rebound"
-            return [flag, kept]
 
     return mergeable("flag", method=tuple(BODIES), **options)(Bodies)
 
@@ -260,33 +218,6 @@ def test_coroutine(options):
 # Decorators around the method.
 
 
-def logged(function):
-    """Wrap a function as decorators do."""
-
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        wrapper.calls.append(kwargs)
-        return function(*args, **kwargs)
-
-    wrapper.calls = []
-    return wrapper
-
-
-def test_wrapped_by_decorators(options):
-    """What is around the method sees the raw call, and shows the merged signature."""
-
-    @mergeable("flag", **options)
-    class Layer(Base):
-        @logged
-        @logged
-        def __call__(self, x=0, *, flag: bool = MERGED):
-            return flag
-
-    assert MERGES == outcomes(Layer)
-    assert [{}, {"flag": 2}, {}, {"flag": 1}] == Layer.__call__.calls
-    assert "(self, x=0, *, flag: bool | None = None)" == str(inspect.signature(Layer.__call__))
-
-
 def test_wrapper_with_its_own_default():
     """A wrapper that repeats the signature hands on the new default, never `MERGED`."""
 
@@ -328,22 +259,3 @@ def test_marked_function(options):
 
 
 # What the function says of itself.
-
-
-def test_attributes_of_the_function(options):
-    """What is set at a function stays, as do its names, its lines and its source."""
-
-    class Layer(Base):
-        def __call__(self, x: int = 1, *, flag: bool = MERGED) -> str:
-            """What it does."""
-
-    before = Layer.__call__
-    before.note, before.__doc__ = "kept", "What it does now."
-    mergeable("flag", **options)(Layer)
-    after = Layer.__call__
-
-    names = ("__name__", "__qualname__", "__module__", "__doc__", "note", "__globals__")
-    assert [getattr(before, name) for name in names] == [getattr(after, name) for name in names]
-    assert ("kept", "What it does now.") == (after.note, after.__doc__)
-    assert before.__code__.co_firstlineno == inspect.unwrap(after).__code__.co_firstlineno
-    assert inspect.getsource(after).lstrip().startswith("def __call__")

@@ -111,12 +111,9 @@ def test_override_with_borrowed_docs(decorate):
         def __call__(self, x, y=3, *, flag=MERGED):
             return x, y, super().__call__(x, flag=flag)
 
+    found = outcomes(lambda flag: functools.partial(Layer(flag), 5, y=4))
+    assert [(5, 4, 1), (5, 4, 2), *MERGES[2:]] == found
     assert (5, 3, 1) == Layer(1)(5)
-    assert (5, 4, 2) == Layer()(5, 4, flag=2)
-    with pytest.raises(MissingParamError):
-        Layer()(5)
-    with pytest.raises(ConflictingParamError):
-        Layer(1)(5, y=2, flag=1)
     assert before == snapshot(Parent.__call__)
 
 
@@ -178,38 +175,11 @@ def test_whoever_holds_it_has_the_merge(hold, provides):
     assert MERGES == outcomes(lambda flag: hold(layer(flag), registry))
 
 
-def test_partialmethod_that_sets_the_parameter():
-    """A partialmethod over the method sets the parameter in the call, so that both conflict."""
+def test_what_is_made_of_the_method():
+    """Listed twice it merges once; a property and a partialmethod over it have the merge.
 
-    @mergeable("flag", method="forward")
-    class Layer(Base):
-        def forward(self, *, flag=MERGED):
-            return flag
-
-        evaluate = functools.partialmethod(forward, flag=False)
-
-    assert False is Layer().evaluate()
-    with pytest.raises(ConflictingParamError):
-        Layer(True).evaluate()
-
-
-def test_property_over_the_method():
-    """A property over a merged function has the merge."""
-
-    @mergeable("flag", method="forward")
-    class Layer(Base):
-        def forward(self, *, flag=MERGED):
-            return flag
-
-        merged_flag = property(forward)
-
-    assert 1 == Layer(1).merged_flag
-    with pytest.raises(MissingParamError):
-        Layer().merged_flag
-
-
-def test_one_function_listed_under_both_of_its_names():
-    """A function that is listed under two names merges once."""
+    One that sets the parameter does so in the call, so that both conflict.
+    """
 
     @mergeable("flag", method=("forward", "__call__"))
     class Layer(Base):
@@ -217,9 +187,16 @@ def test_one_function_listed_under_both_of_its_names():
             return flag
 
         __call__ = forward
+        merged_flag = property(forward)
+        evaluate = functools.partialmethod(forward, flag=False)
 
-    assert MERGES == outcomes(Layer)
-    assert MERGES == outcomes(Layer, "forward")
+    assert ["forward"] == [method.name for method in Layer.__mergeable__.methods]
+    assert MERGES == outcomes(Layer) == outcomes(Layer, "forward")
+    assert (1, False) == (Layer(1).merged_flag, Layer().evaluate())
+    with pytest.raises(MissingParamError):
+        Layer().merged_flag
+    with pytest.raises(ConflictingParamError):
+        Layer(True).evaluate()
 
 
 @pytest.mark.parametrize("around", [traced, contextlib.contextmanager, functools.lru_cache])
@@ -399,12 +376,8 @@ def test_dispatcher_merges_for_every_implementation():
 
     for x in (1, "x"):
         name = type(x).__name__
-        assert (name, 1) == Layer(1)(x)
-        assert (name, 2) == Layer()(x, flag=2)
-        with pytest.raises(MissingParamError):
-            Layer()(x)
-        with pytest.raises(ConflictingParamError):
-            Layer(1)(x, flag=1)
+        found = outcomes(lambda flag, x=x: functools.partial(Layer(flag), x))
+        assert [(name, 1), (name, 2), *MERGES[2:]] == found
 
 
 @pytest.mark.usefixtures("spliced_or_wrapped")
@@ -478,24 +451,13 @@ def test_subclass_that_is_made_of_the_namespace_and_hands_on():
     assert [("child", 1), ("child", 2), *MERGES[2:]] == outcomes(copy)
 
 
-def overriding(parent, *others, **options):
-    """Return a subclass, of the same name, that calls the next method without a flag."""
+def overriding(parent, *, hands_on=False, **options):
+    """Return a subclass, of the same name, that calls the next method with its value or none."""
 
     @mergeable(Param("flag", **options))
-    class Layer(parent, *others):
+    class Layer(parent):
         def __call__(self, *, flag=MERGED):
-            return flag, super().__call__()
-
-    return Layer
-
-
-def forwarding(parent, *others, **options):
-    """Return a subclass, of the same name, that hands what it has merged to the next method."""
-
-    @mergeable(Param("flag", **options))
-    class Layer(parent, *others):
-        def __call__(self, *, flag=MERGED):
-            return flag, super().__call__(flag=flag)
+            return flag, super().__call__(**{"flag": flag} if hands_on else {})
 
     return Layer
 
@@ -514,7 +476,7 @@ def test_namesake_subclasses():
 
 def test_namesake_subclasses_that_hand_on():
     """What a namesake hands on is no conflict; another object is one."""
-    layer = forwarding(forwarding(merged_layer()))
+    layer = overriding(overriding(merged_layer(), hands_on=True), hands_on=True)
 
     assert [(1, (1, 1)), (2, (2, 2)), *MERGES[2:]] == outcomes(layer)
     with pytest.raises(ConflictingParamError):
@@ -720,15 +682,13 @@ def test_local_classes_that_live_together():
         assert [number, other, other] == [layer()(), layer(other)(), layer()(flag=other)]
 
 
-def test_names_with_one_checksum():
+@pytest.mark.parametrize("provides", [False, True])
+def test_names_with_one_checksum(provides):
     """Parameters and methods whose names have one CRC-32 are told apart."""
     mine, yours = object(), object()
+    params = Param("plumless", unset=mine), Param("buckeroo", unset=yours)
 
-    @mergeable(
-        Param("plumless", unset=mine),
-        Param("buckeroo", unset=yours),
-        method=("plumless_", "buckeroo_"),
-    )
+    @mergeable(*params, method=("plumless_", "buckeroo_"), provide=provides)
     class Layer:
         plumless, buckeroo = mine, yours
 
@@ -740,20 +700,6 @@ def test_names_with_one_checksum():
 
     assert (yours, mine) == Layer().plumless_(yours, mine)
     assert yours is Layer().buckeroo_(yours)
-
-
-def test_methods_with_one_checksum():
-    """Methods that provide, and whose names have one CRC-32, each run their own body."""
-
-    @mergeable("flag", method=("plumless", "buckeroo"), provide=True)
-    class Layer(Base):
-        def plumless(self, *, flag=MERGED):
-            return "plumless", flag
-
-        def buckeroo(self, *, flag=MERGED):
-            return "buckeroo", flag
-
-    assert [("plumless", 1), ("buckeroo", 1)] == [Layer(1).plumless(), Layer(1).buckeroo()]
 
 
 RELOADED = """
@@ -841,8 +787,8 @@ from mergeparam import MERGED, Param, mergeable
 EMPTY = object()
 
 
-def make(default):
-    @mergeable(Param("flag", default=default), Param("mask", unset=EMPTY))
+def make(default, inject):
+    @mergeable(Param("flag", default=default), Param("mask", unset=EMPTY), inject=inject)
     class Layer:
         def __init__(self, flag=None, mask=EMPTY):
             self.flag, self.mask = flag, mask
@@ -856,7 +802,7 @@ def make(default):
     return Layer
 
 
-classes = [make(f"{sys.argv[1]} {number}") for number in range(2)]
+classes = [make(f"{sys.argv[1]} {number}", ("auto", "wrap")[number]) for number in range(2)]
 print(base64.b64encode(cloudpickle.dumps((classes, EMPTY))).decode())
 """
 

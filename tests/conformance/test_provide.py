@@ -2,10 +2,8 @@
 
 import weakref
 
-import attrs
 import pytest
 from outcomes import Base, attempt
-from packages import counts_references
 
 from mergeparam import (
     MERGED,
@@ -63,88 +61,18 @@ def test_fallback_only(policy, both):
         assert both == attempt(layer(2), flag=3)
 
 
-@pytest.mark.parametrize(
-    "default", [5, attrs.Factory(lambda: 5), attrs.Factory(lambda self: 5, takes_self=True)]
-)
-def test_before_a_default(default):
-    """A default is for when nobody says anything; it is not even asked for."""
-    layer = define(Param("flag", default=default))
-
-    assert 5 == layer()()
-    with provide(flag=1):
-        assert 1 == layer()()
-    with provide(other=1):
-        assert 5 == layer()()
-
-
-def test_the_unset_object():
-    """A provided `unset` object is no value, and hides outer ones and the default."""
-
-    @mergeable(Param("flag", unset=UNSET), Param("other", default=5))
-    class Layer:
-        flag, other = UNSET, None
-
-        def __call__(self, *, flag=MERGED, other=MERGED):
-            return flag, other
-
-    with provide(flag=None):
-        assert (None, 5) == Layer()()
-        with provide(other=None), pytest.raises(MissingParamError, match="'other'.*gives None"):
-            Layer()()
-        with provide(flag=UNSET), pytest.raises(MissingParamError) as caught:
-            Layer()()
-        assert (None, 1) == Layer()(other=1)
-    assert ("the innermost `provide` of it gives UNSET, which here means 'not set'.") in str(
-        caught.value
-    )
-
-
 def test_innermost(read):
-    """Scopes shadow name by name, and come back when the inner one closes."""
+    """Scopes shadow name by name, and come back when the inner one closes, also by an error."""
     with provide(flag=1, other="x"):
         with provide(flag=2):
             with provide(other="y"):
                 assert 2 == read()
             assert 2 == read()
+        with pytest.raises(KeyError), provide(flag=2):
+            raise KeyError
         with provide():
             assert 1 == read()
     assert MissingParamError is attempt(read)
-
-
-def test_names_are_those_of_parameters():
-    """Not those of attributes; private ones as Python mangles them."""
-
-    @mergeable(Param("flag", attribute="_held"), "__hidden")
-    class Layer:
-        _held = None
-        __hidden = None
-
-        def __call__(self, *, flag=MERGED, __hidden=MERGED):
-            return flag, __hidden
-
-    with provide(_held=0, flag=1, _Layer__hidden=2):
-        assert (1, 2) == Layer()()
-    with provide(flag=1, __hidden=2):
-        assert MissingParamError is attempt(Layer())
-
-
-def test_every_method_and_kind_of_parameter():
-    """Positional, positional-only and keyword-only ones, in all methods that merge them."""
-
-    @mergeable("one", "two", "three", method=("__call__", "encode"))
-    class Layer:
-        one = two = three = None
-
-        def __call__(self, one=MERGED, /, two=MERGED, *args, three=MERGED):
-            return one, two, args, three
-
-        def encode(self, two=MERGED):
-            return two
-
-    with provide(one=1, two=2, three=3):
-        assert (1, 2, (), 3) == Layer()()
-        assert (5, 6, (7,), 3) == Layer()(5, 6, 7)
-        assert 2 == Layer().encode()
 
 
 def test_merge_param_takes_nothing():
@@ -154,18 +82,6 @@ def test_merge_param_takes_nothing():
         with pytest.raises(MissingParamError) as caught:
             merge_param("flag", None, None)
     assert "provide" not in str(caught.value)
-
-
-def test_forwarding_to_super(leaf):
-    """A subclass that hands the provided value on has it once."""
-
-    @mergeable("flag")
-    class Child(leaf):
-        def __call__(self, *, flag=MERGED):
-            return super().__call__(flag=flag), flag
-
-    with provide(flag=1):
-        assert ((1, 1), (2, 2)) == (Child()(), Child(2)())
 
 
 def test_introspection(leaf):
@@ -232,15 +148,3 @@ def test_object():
     assert scope is weakref.ref(scope)()
     with pytest.raises(TypeError):
         provide({"flag": 1})
-
-
-@counts_references
-def test_values_are_let_go(read):
-    """Nothing keeps a value that is not provided any more."""
-    value = Base()
-    reference = weakref.ref(value)
-    with provide(flag=value), provide(flag=1):
-        assert 1 == read()
-    del value
-
-    assert reference() is None

@@ -246,14 +246,6 @@ def test_forwarding_another_object_is_a_conflict(one):
         negated(True)()
 
 
-def test_forwarding_in_a_diamond(one):
-    """Siblings hand on along the method resolution order."""
-    joined = type("Joined", (level("Two", one), level("Sibling", one)), {})
-
-    assert ("Two", 1, "Sibling", 1, "One", 1) == joined(1)() == joined()(flag=1)
-    assert ConflictingParamError is attempt(joined(1), flag=1)
-
-
 def test_another_method_is_no_forwarding(one):
     """A conflict is one even where another method of a subclass merges the same name."""
 

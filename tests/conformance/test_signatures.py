@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from outcomes import Base
 
-from mergeparam import MERGED, UNSET, ConflictingParamError, Param, UnsetType, mergeable
+from mergeparam import MERGED, UNSET, ConflictingParamError, Param, mergeable
 
 
 def define(parameters, body="", params=("flag", "mode"), **options):
@@ -81,19 +81,6 @@ def test_another_unset_object():
 
     assert 8 == layer()()
     assert "self, mode=UNSET" == signature_of(layer)
-
-
-@pytest.mark.parametrize(
-    "size", [127, 128, 255, 256, pytest.param(70_000, marks=pytest.mark.slow)]
-)
-def test_many_names_and_constants(size):
-    """New names and constants behind many old ones need extended operands."""
-    body = "\n".join(f"    if x == {number}.5: x.name{number}" for number in range(size))
-    layer = define("self, x, *, flag", f"{body}\n    return x, flag", params=["flag"])
-
-    assert (0, 7) == layer()(0)
-    with pytest.raises(ConflictingParamError):
-        layer()(0, flag=1)
 
 
 @pytest.mark.parametrize("attribute", ["größe_δ", "__held"])
@@ -198,25 +185,6 @@ def test_annotation(annotation, expected):
     layer = mergeable("flag")(type("Layer", (Base,), {"__call__": call}))
 
     assert expected == layer.__call__.__annotations__["flag"]
-
-
-def test_annotations_of_other_kinds():
-    """The type of another `unset` object joins; texts then, and what is no type, stay."""
-
-    @mergeable(Param("mask", unset=UNSET), Param("text", unset=UNSET), "flag")
-    class Layer:
-        mask = text = flag = None
-
-        def __call__(
-            self,
-            mask: int | None = MERGED,
-            text: "int" = MERGED,
-            flag: typing.Final = MERGED,
-            x: 4 = 5,
-        ): ...
-
-    expected = {"mask": int | None | UnsetType, "text": "int", "flag": typing.Final, "x": 4}
-    assert expected == Layer.__call__.__annotations__
 
 
 def test_type_hints():

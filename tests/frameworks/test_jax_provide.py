@@ -92,7 +92,8 @@ def written_out(function):
 
 def sharded(function):
     """Call the function for each device of a mesh."""
-    mesh, spec = jax.make_mesh((1,), ("device",)), jax.sharding.PartitionSpec()
+    mesh = jax.make_mesh((1,), ("device",), (jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec()
     return jax.shard_map(lambda x: function(x), mesh=mesh, in_specs=spec, out_specs=spec)
 
 

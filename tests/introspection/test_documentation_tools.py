@@ -1,7 +1,6 @@
 """The tools that people read documentation with show the merged signature."""
 
 import importlib
-import inspect
 import os
 import pydoc
 import subprocess
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import mergeparam
-from mergeparam import MERGED, mergeable
 
 LAYERS = '''
 """A module to document."""
@@ -101,23 +99,3 @@ def test_sphinx_autodoc(documented, tmp_path):
 
     assert "__call__(x: int, *, deterministic: bool | None = None) -> int" in text
     assert "_mergeparam_" not in text
-
-
-def test_consumer_of_signatures(documented):
-    """A consumer that binds by signature, as dispatchers and command lines do."""
-    bound = inspect.signature(documented().__call__).bind(3, deterministic=True)
-    bound.apply_defaults()
-
-    assert {"x": 3, "deterministic": True} == bound.arguments
-
-
-def test_sentinel_is_never_shown():
-    """No tool sees `MERGED` in a decorated class."""
-
-    @mergeable
-    class Layer:
-        flag = None
-
-        def __call__(self, flag=MERGED): ...
-
-    assert "MERGED" not in pydoc.render_doc(Layer)

@@ -1,7 +1,6 @@
 """`merged_params`, `merged_signature`, `unset_params`, `route`."""
 
 import functools
-import inspect
 import sys
 import typing
 
@@ -205,31 +204,6 @@ def test_subscripted_class():
 
     assert merged_params(Layer) == merged_params(Layer[int])
     assert merged_signature(Layer) == merged_signature(Layer[int])
-
-
-def test_wrapped_method():
-    """A method in a decorator that sets `__wrapped__` is looked into."""
-
-    def traced(function):
-        return functools.wraps(function)(lambda *args, **kwargs: function(*args, **kwargs))
-
-    @mergeable("flag")
-    class Layer:
-        flag = None
-
-        @traced
-        def __call__(self, *, flag=MERGED): ...
-
-    assert ("flag",) == unset_params(Layer())
-    assert "(*, flag)" == str(merged_signature(Layer()))
-
-
-def test_consumers_of_signatures(layer):
-    """Bound methods and what binds by signature see the merged one."""
-    bound = inspect.signature(layer().__call__)
-
-    assert bound == merged_signature(layer)
-    assert {"x": 1, "flag": True} == bound.bind(1, flag=True).arguments
 
 
 # What is needed, and what goes where.

@@ -4,8 +4,7 @@ import functools
 import inspect
 
 import attrs
-import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mergeparam import ConflictingParamError, strict_partial
@@ -188,40 +187,3 @@ def test_calls(case, maker):
     if not (case.names_what_has_no_name or takes_bound):
         assert is_accepted(strict, case) == isinstance(found, dict)
         assert isinstance(found, dict) or found is TypeError or found in case.bound
-
-
-@given(case=cases(), before=signatures())
-def test_changed_function(case, before):
-    """Both call the function as it is now, whatever parameters it had when they were made."""
-    function = define(attrs.evolve(case, parameters=before))
-    accepted = {item.name for item in before if item.kind in KINDS[1:]}
-    assume(any(item.kind is item.VAR_KEYWORD for item in before) or accepted >= case.bound.keys())
-    strict, partial = (
-        kind(function, **case.bound) for kind in (strict_partial, functools.partial)
-    )
-    after = define(case)
-    function.__code__ = after.__code__
-    function.__defaults__, function.__kwdefaults__ = after.__defaults__, after.__kwdefaults__
-
-    found = outcome(strict, case)
-    if case.given_again:
-        assert found in {*case.given_again, TypeError}
-    else:
-        assert outcome(partial, case) == found
-
-
-@given(case=cases(), maker=st.sampled_from([*MAKERS]), data=st.data())
-def test_one_after_the_other(case, maker, data):
-    """It does not matter in how many steps the names were bound; none can be bound again."""
-    names = data.draw(st.permutations([*case.bound]))
-    at_once = step_by_step = strict_partial(MAKERS[maker](case))
-    at_once = strict_partial(at_once, **case.bound)
-    for name in names:
-        step_by_step = strict_partial(step_by_step, **{name: case.bound[name]})
-    expected, found = outcome(at_once, case), outcome(step_by_step, case)
-
-    assert inspect.signature(at_once) == inspect.signature(step_by_step)
-    assert expected == found or {expected, found} <= case.given_again
-    for name in names:
-        with pytest.raises(ConflictingParamError):
-            strict_partial(step_by_step, **{name: 1})

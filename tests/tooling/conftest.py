@@ -1,6 +1,7 @@
 """One module text, written out plain, with the merge spliced in, with a wrapper, and providing."""
 
 import concurrent.futures
+import gc
 import importlib.util
 import os
 import subprocess
@@ -23,6 +24,17 @@ DECORATORS = {
 }
 
 
+LOGGED = """\
+def logged(function):
+    @functools.wraps(function)
+    def log(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return log
+"""
+"""A decorator for methods, which sources have where they say so."""
+
+
 @pytest.fixture(params=["inline", "wrap"])
 def inject(request):
     """Name each kind of injection."""
@@ -38,7 +50,7 @@ def variant(request):
 def write_module(folder, source, variant):
     """Write a source to a file of its own, with a decorator in it."""
     path = folder / f"layers_{variant}.py"
-    written = source.replace("@DECORATE", "@" + DECORATORS[variant])
+    written = source.replace("@DECORATE", "@" + DECORATORS[variant]).replace("# LOGGED\n", LOGGED)
     path.write_text(written.replace("OPTIONS", OPTIONS.get(variant, "")))
     return path
 
@@ -50,6 +62,15 @@ def import_module(path):
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def small_heap():
+    """Leave what other tests have made out of what the garbage collector looks at."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -7,28 +7,12 @@ import functools
 import mergeparam
 
 METHODS = (
-    "plain", "early", "loop_first", "while_first", "with_first", "try_first", "match_first",
-    "many_lines", "one_line", "cells", "class_cell", "generator", "coroutine", "async_generator",
-    "wrapped", "never",
+    "plain", "early", "loop_first", "try_first", "match_first", "one_line", "cells",
+    "class_cell", "generator", "coroutine", "async_generator", "wrapped", "never",
 )
 
 
-def logged(function):
-    @functools.wraps(function)
-    def log(*args, **kwargs):
-        return function(*args, **kwargs)
-
-    return log
-
-
-class Nothing:
-    """A context that keeps errors."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *args):
-        return True
+# LOGGED
 
 
 # Said of the class.
@@ -81,19 +65,6 @@ class Layer:
             return x
         return flag
 
-    def while_first(self, x, *, flag=None):
-        while x < flag:
-            x += 1
-            if x == 100:
-                return flag
-        return x
-
-    def with_first(self, x, *, flag=None):
-        with Nothing() as nothing:
-            if flag:
-                raise ValueError(x)
-            return nothing
-
     def try_first(self, x, *, flag=None):
         try:
             x /= flag - 1
@@ -114,19 +85,6 @@ class Layer:
                 return x
             case 1.5 | 2.5:
                 return 3
-
-    def many_lines(
-        self,
-        x,
-        *,
-        flag=None,  # a comment
-    ):
-        return [
-            item
-            for item in range(x)
-            if item
-            == flag
-        ]
 
     def one_line(self, x, flag=None): return x if flag else -x
 
@@ -187,8 +145,8 @@ async def pause():
     pass
 '''
 METHODS = (
-    *("plain", "early", "loop_first", "while_first", "with_first", "try_first", "match_first"),
-    *("many_lines", "one_line", "cells", "class_cell", "generator", "coroutine"),
+    *("plain", "early", "loop_first", "try_first", "match_first"),
+    *("one_line", "cells", "class_cell", "generator", "coroutine"),
     *("async_generator", "wrapped"),
 )
 """The methods that are called; `never` is only read."""

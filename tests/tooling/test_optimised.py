@@ -17,15 +17,10 @@ import inspect
 
 import mergeparam
 
-METHODS = ("__call__", "cells", "generator", "asserting", "wrapped")
+METHODS = ("__call__", "asserting", "wrapped")
 
 
-def logged(function):
-    @functools.wraps(function)
-    def log(*args, **kwargs):
-        return function(*args, **kwargs)
-
-    return log
+# LOGGED
 
 
 @DECORATE
@@ -38,13 +33,6 @@ class Layer:
     def __call__(self, x, *, flag=None):
         """Return it."""
         return x, flag
-
-    def cells(self, x, *, flag=None):
-        """Return it from inside."""
-        return [(lambda: (x, flag))() for _ in "a"][0]
-
-    def generator(self, x, *, flag=None):
-        yield x, flag
 
     def asserting(self, x, *, flag=None):
         """Assert it."""
@@ -66,21 +54,14 @@ def report():
             (Layer(True), {}), (Layer(), {"flag": 7}), (Layer(), {}), (Layer(True), {"flag": 7})
         ):
             try:
-                result = getattr(layer, method)(1, **given)
-                print(next(result) if inspect.isgenerator(result) else result)
+                print(getattr(layer, method)(1, **given))
             except mergeparam.MergeError as error:
                 print(type(error).__name__, error.owner, error.method, error.param)
 
 
 report()
 '''
-DOCUMENTATION = {
-    "__call__": "Return it.",
-    "cells": "Return it from inside.",
-    "generator": None,
-    "asserting": "Assert it.",
-    "wrapped": "Log it.",
-}
+DOCUMENTATION = {"__call__": "Return it.", "asserting": "Assert it.", "wrapped": "Log it."}
 BOTH = "import layers_inline, layers_wrap"
 
 
@@ -129,13 +110,6 @@ def test_imported_from_a_zip(write, python, tmp_path, is_compiled):
     printed = python("-c", f"import sys; sys.path.insert(0, 'layers.zip'); {BOTH}")
 
     assert expected_report(documented=True) == printed.splitlines()
-
-
-def test_given_on_the_command_line(write, python):
-    """A program in `python -c` has no source file either."""
-    program = "\n".join(write(SOURCE, variant).read_text() for variant in ("inline", "wrap"))
-
-    assert expected_report(documented=True) == python("-c", program).splitlines()
 
 
 BODY = """

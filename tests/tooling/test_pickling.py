@@ -1,17 +1,11 @@
 """Instances, bound methods, code, classes and errors survive copying, pickling and reloading."""
 
-import concurrent.futures
-import importlib
-import linecache
 import marshal
-import multiprocessing
-import pickle
 
-import cloudpickle
 import pytest
-from ways import PROTOCOLS, WAYS
+from ways import WAYS
 
-from mergeparam import ConflictingParamError, MergeError, MissingParamError, provide
+from mergeparam import provide
 
 SOURCE = '''"""Layers to be taken elsewhere."""
 
@@ -76,9 +70,6 @@ def outcomes(set_up, unset):
         for layer, given in calls
     ]
 
-
-def call(method, *args, **kwargs):
-    return method(*args, **kwargs)
 '''
 METHODS = ("__call__", "cells", "waiting")
 NEITHER = (
@@ -136,19 +127,6 @@ def test_code_passes_marshal(module):
     assert EXPECTED == module.outcomes(layer(True), layer())
 
 
-def test_reload(module, monkeypatch):
-    """A reloaded module has a new class that works, and old instances go on to work."""
-    monkeypatch.syspath_prepend(str(module.__file__).rpartition("/")[0])
-    old = module.Layer, module.Layer(True), module.Layer()
-    for _ in range(3):
-        linecache.checkcache()
-        module = importlib.reload(module)
-
-        assert old[0] is not module.Layer
-        assert EXPECTED == module.outcomes(module.Layer(True), module.Layer())
-        assert EXPECTED == module.outcomes(*old[1:])
-
-
 # Classes that go to another process by value.
 
 DUMP = """
@@ -184,15 +162,6 @@ def without_text(outcomes):
     ]
 
 
-def check_elsewhere(printed, count):
-    """Check what a process that had only a pickle has printed of so many classes."""
-    outcomes, *shown = eval(printed)
-
-    assert EXPECTED == outcomes[0]
-    assert [without_text(EXPECTED)] * count == [*map(without_text, outcomes)]
-    assert ["(self, x, *, flag=None)", "Layer"] == shown
-
-
 def test_classes_of_main_by_value(write, python, variant):
     """Classes of `__main__`, slotted or closing over values, work where only their pickle is."""
     path = write(SOURCE + DUMP, variant)
@@ -200,144 +169,10 @@ def test_classes_of_main_by_value(write, python, variant):
     path.unlink()
 
     for line in python("-c", LOAD, "layers.2", "layers.5").splitlines():
-        check_elsewhere(line, 3)
-
-
-def test_registered_classes_by_value(module, python, tmp_path):
-    """A class of a module that is pickled by value works here, and where the module is not."""
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        pairs = [(module.Layer(True), module.Layer())]
-        dumped = cloudpickle.dumps((module.outcomes, pairs))
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
-    outcomes, (copied,) = pickle.loads(dumped)
-    (tmp_path / "layers").write_bytes(dumped)
-    (tmp_path / f"{module.__name__}.py").unlink()
-
-    assert EXPECTED == outcomes(*copied)
-    check_elsewhere(python("-c", LOAD, "layers"), 1)
-
-
-MASKED = """
-from pathlib import Path
-
-import cloudpickle
-
-from mergeparam import UNSET, Param, mergeable
-
-
-def define(unset, inject):
-    @mergeable(Param("mask", unset=unset), inject=inject)
-    class Masked:
-        def __init__(self, *mask):
-            (self.mask,) = mask or [unset]
-
-        def __call__(self, *, mask=unset):
-            return mask
-
-    return Masked(), Masked(None)
-
-
-pairs = [
-    define(unset, inject) for unset in (UNSET, ..., object()) for inject in ("inline", "wrap")
-]
-for number, pair in enumerate(pairs):
-    Path(f"layers.{number}").write_bytes(cloudpickle.dumps(pair))
-"""
-LOAD_MASKED = """
-import pickle
-from pathlib import Path
-
-from mergeparam import MissingParamError
-
-for path in sorted(Path().glob("layers.*")):
-    unset, set_up = pickle.loads(path.read_bytes())
-    try:
-        unset()
-    except MissingParamError as error:
-        is_kept = error.attribute_value is error.call_value is unset.mask
-        print(unset(mask=2), set_up(), is_kept)
-"""
-
-
-def test_unset_objects_by_value(python):
-    """What means "not set" keeps its identity inside a class that is pickled by value."""
-    python("-c", MASKED)
-
-    assert ["2 None True"] * 6 == python("-c", LOAD_MASKED).splitlines()
-
-
-BY_VALUE = """
-from pathlib import Path
-
-import cloudpickle
-import layers_inline
-from mergeparam import mergeable
-
-
-@mergeable("flag")
-class Layer(layers_inline.Layer):
-    def __call__(self, x, *, flag=None):
-        return super().__call__(x, flag=flag)
-
-
-Path("layers.pickle").write_bytes(cloudpickle.dumps((Layer(True), Layer())))
-"""
-AFTER_ANOTHER = """
-import pickle
-from pathlib import Path
-
-import another
-
-set_up, unset = pickle.loads(Path("layers.pickle").read_bytes())
-print(set_up(1), unset(1, flag=7))
-"""
-
-
-def test_class_by_value_with_a_namesake_base_by_name(write, python, tmp_path):
-    """Which other classes of the name were there first, in either process, does not matter."""
-    path = write(SOURCE, "inline")
-    (tmp_path / "another.py").write_text(path.read_text())
-    python("-c", BY_VALUE)
-
-    assert "(1, True) (1, 7)\n" == python("-c", AFTER_ANOTHER)
-
-
-# Errors and scopes.
-
-
-@pytest.mark.parametrize(("flag", "given"), [(None, {}), (True, {"flag": False})])
-def test_errors(load, inject, flag, given):
-    """An error of a call keeps its text and fields."""
-
-    def fields(error):
-        return {**vars(error), "args": error.args, "type": type(error)}
-
-    with pytest.raises(MergeError) as caught:
-        load(SOURCE, inject).Layer(flag)(1, **given)
-
-    for protocol in PROTOCOLS:
-        error = pickle.loads(pickle.dumps(caught.value, protocol))
-        assert fields(caught.value) == fields(error)
-
-
-def test_errors_come_back_from_other_processes(load, inject, tmp_path, monkeypatch):
-    """A worker gets the bound method, and its errors arrive as they were raised."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    module = load(SOURCE, inject)
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        calls = [
-            pool.submit(module.call, module.Layer(flag).cells, 1, **given)
-            for flag, given in ((True, {}), (None, {"flag": 7}), (None, {}), (True, {"flag": 7}))
-        ]
-        *results, missing, conflict = [call.exception() or call.result() for call in calls]
-
-    assert [(1, True), (1, 7)] == results
-    assert [MissingParamError, ConflictingParamError] == [type(missing), type(conflict)]
-    assert ("Layer", "cells", "flag") == (missing.owner, missing.method, missing.param)
-    assert (True, 7) == (conflict.attribute_value, conflict.call_value)
+        outcomes, *shown = eval(line)
+        assert EXPECTED == outcomes[0]
+        assert [without_text(EXPECTED)] * 3 == [*map(without_text, outcomes)]
+        assert ["(self, x, *, flag=None)", "Layer"] == shown
 
 
 @pytest.mark.parametrize("way", [name for name in WAYS if name not in ("pickle 0", "pickle 1")])

@@ -44,39 +44,16 @@ def expected_outcomes(value):
     ]
 
 
-def test_defined_at_once(at_once, inject):
-    """Every class merges as it does alone, and by its own declaration."""
-    made = at_once(lambda number: [define(inject, 1000 + number) for _ in range(ROUNDS)])
-
-    for number, layers in enumerate(made):
-        assert [expected_outcomes(7)] * ROUNDS == [exercise(layer, 7) for layer in layers]
-        assert [(1, 7, 999)] * ROUNDS == [layer(7, 999)(1) for layer in layers]
-        assert [1000 + number] * ROUNDS == [layer(7).mask for layer in layers]
-
-
 def test_defined_and_called_at_once(at_once, inject):
-    """Classes work while others are defined and go away."""
+    """Classes merge by their own declarations while others are defined and go away."""
 
     def work(number):
-        return [exercise(define(inject, 1000 + number), number + 1) for _ in range(ROUNDS)]
-
-    expected = [[expected_outcomes(number + 1)] * ROUNDS for number in range(8)]
-
-    assert expected == at_once(work)
-
-
-def test_called_at_once(at_once, inject):
-    """Calls of one class, and of one object, do not get into each other's way."""
-    layer = define(inject)
-    shared = layer()
-
-    def work(number):
-        return [
-            (exercise(layer, number + 1), shared(number, flag=number + 1)) for _ in range(ROUNDS)
-        ]
+        layers = [define(inject, 1000 + number) for _ in range(ROUNDS)]
+        return [(exercise(layer, number + 1), layer(7, 999)(1), layer(7).mask) for layer in layers]
 
     expected = [
-        [(expected_outcomes(number + 1), (number, number + 1, -1))] * ROUNDS for number in range(8)
+        [(expected_outcomes(number + 1), (1, 7, 999), 1000 + number)] * ROUNDS
+        for number in range(8)
     ]
 
     assert expected == at_once(work)

@@ -5,14 +5,12 @@ and the first line of the body, as they would for a merge that is written by han
 """
 
 import bdb
-import cProfile
 import dis
 import gc
 import inspect
 import io
 import itertools
 import pdb  # noqa: T100 - the debugger is under test
-import pstats
 import sys
 import types
 from pathlib import Path
@@ -63,40 +61,21 @@ def set_up(module, method):
     return run(module.Layer(2), method)
 
 
-def trace(module, method, how, *, opcodes=False):
-    """Return what a tracer is told of the module: name, event, line."""
+def watch(install, module, method, how):
+    """Return what a tracer or profiler is told of the module: code, event, line, place."""
     events = []
 
-    def tracer(frame, event, arg):
+    def tool(frame, event, arg):
         if frame.f_code.co_filename != module.__file__:
             return None
-        frame.f_trace_opcodes = opcodes
         events.append((frame.f_code, event, frame.f_lineno, frame.f_lasti))
-        return tracer
+        return tool
 
-    # Python 3.12 traces no opcodes unless a frame has asked for it before tracing begins.
-    sys._getframe().f_trace_opcodes = opcodes
-    sys.settrace(tracer)
+    install(tool)
     try:
         how(module, method)
     finally:
-        sys.settrace(None)
-    return events
-
-
-def profile(module, method, how):
-    """Return what a profiler is told of the module."""
-    events = []
-
-    def profiler(frame, event, arg):
-        if frame.f_code.co_filename == module.__file__:
-            events.append((frame.f_code, event, frame.f_lineno, frame.f_lasti))
-
-    sys.setprofile(profiler)
-    try:
-        how(module, method)
-    finally:
-        sys.setprofile(None)
+        install(None)
     return events
 
 
@@ -170,15 +149,6 @@ def first_line(events, method):
 
 
 def in_body(events):
-    """Return what is told of the lines behind the `def` line."""
-    return [
-        (code.co_name, dis.opname[code.co_code[at]], line)
-        for code, event, line, at in events
-        if event == "opcode" and line != code.co_firstlineno
-    ]
-
-
-def monitored_in_body(events):
     """Return the instructions of the lines behind the `def` line."""
     return [
         (code.co_name, dis.opname[code.co_code[at]], line)
@@ -205,9 +175,9 @@ methods = pytest.mark.parametrize("method", METHODS)
 def test_settrace(layers, how, method):
     """Spliced, tracers are told of the `def` line besides; a wrapper is one more function."""
     plain, inline, wrap = (
-        trace(layers["plain"], method, called),
-        trace(layers["inline"], method, how),
-        trace(layers["wrap"], method, how),
+        watch(sys.settrace, layers["plain"], method, called),
+        watch(sys.settrace, layers["inline"], method, how),
+        watch(sys.settrace, layers["wrap"], method, how),
     )
     bodies = of_bodies(wrap, layers["wrap"], method)
     added = [event for event in wrap if event not in bodies]
@@ -219,20 +189,10 @@ def test_settrace(layers, how, method):
 
 @hows
 @methods
-def test_opcodes_of_the_body(layers, inject, how, method):
-    """Behind the merge, the same instructions run on the same lines."""
-    plain = trace(layers["plain"], method, called, opcodes=True)
-    merged = trace(layers[inject], method, how, opcodes=True)
-
-    assert in_body(plain) == in_body(of_bodies(merged, layers[inject], method))
-
-
-@hows
-@methods
 def test_setprofile(layers, inject, how, method):
     """Calls and returns are those of the plain class, besides the wrapper's."""
-    plain = profile(layers["plain"], method, called)
-    merged = profile(layers[inject], method, how)
+    plain = watch(sys.setprofile, layers["plain"], method, called)
+    merged = watch(sys.setprofile, layers[inject], method, how)
 
     assert named(plain) == named(of_bodies(merged, layers[inject], method))
     assert (inject == "wrap") == (len(plain) < len(merged))
@@ -252,31 +212,7 @@ def test_monitoring(layers, inject, local, how):
         expected = with_merge(lines, method, "LINE") if inject == "inline" else named(lines)
 
         assert expected == named(told)
-        assert monitored_in_body(plain) == monitored_in_body(bodies)
-
-
-def profiled(module):
-    """Return file, line and name of every function of the module, with its number of calls."""
-    profiler = cProfile.Profile()
-    profiler.enable()
-    try:
-        for method in METHODS:
-            called(module, method)
-    finally:
-        profiler.disable()
-    return {
-        place[1:]: numbers[:2]
-        for place, numbers in pstats.Stats(profiler).stats.items()
-        if place[0] == module.__file__
-    }
-
-
-def test_cprofile(layers, inject):
-    """Every function of the plain class is counted at the same place, spliced as often."""
-    plain, merged = profiled(layers["plain"]), profiled(layers[inject])
-
-    assert plain.keys() == merged.keys()
-    assert inject == "wrap" or plain == merged
+        assert in_body(plain) == in_body(bodies)
 
 
 def debug(module, commands, how):

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+import warnings
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from unittest import mock
@@ -142,6 +143,33 @@ def test_adapter_that_fails(import_framework, monkeypatch):
 
     assert 1 == len(caught)
     assert [] == _frameworks.adapters
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("1.1.9", ["mergeparam is tested with framework from 1.2 on; this is 1.1.9."]),
+        ("1.1+cpu", ["mergeparam is tested with framework from 1.2 on; this is 1.1+cpu."]),
+        ("1.2", []),
+        ("1.2.0rc1", []),
+        ("1.10.0a0+git", []),
+        ("unknown", []),
+    ],
+)
+def test_version(version, expected, import_framework, monkeypatch):
+    """Below the oldest that is tested it is said once, and the adapter serves all the same."""
+    monkeypatch.setattr(_frameworks, "_OLDEST", {"framework": (1, 2)})
+    import_framework(f"__version__ = {version!r}")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load_adapters()
+        monkeypatch.setitem(sys.modules, "another", None)
+        load_adapters()
+
+    assert [f"{text} Upgrade framework." for text in expected] == [
+        str(one.message) for one in caught if one.category is MergeWarning
+    ]
+    assert 1 == len(_frameworks.adapters)
 
 
 def test_adapter_that_is_interrupted(import_framework, monkeypatch):

@@ -267,15 +267,3 @@ def test_what_is_no_class(cls):
     """The decorator is for classes."""
     with pytest.raises(MergeDefinitionError, match="decorates a class"):
         mergeable("flag")(cls)
-
-
-def test_aliases_are_one_method(inject):
-    """A function that is listed under both names is merged once; private names are found."""
-    cls = make(
-        "class C:\n    _C__own = 1\n    def forward(self, *, __own=MERGED): return __own\n"
-        "    __call__ = forward"
-    )
-    mergeable("__own", method=("forward", "__call__"))(cls)
-
-    assert ["forward"] == [method.name for method in cls.__mergeable__.methods]
-    assert (1, 1) == (cls()(), cls().forward())

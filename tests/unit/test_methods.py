@@ -134,18 +134,6 @@ def test_ownership(cls, name, ownership, at):
     assert (Base if name in vars(Base) else cls) is method.definer
 
 
-def test_local_classes():
-    """Classes that a function makes anew each own what is written in their bodies."""
-
-    def make():
-        class Local:
-            def method(self, flag=None): ...
-
-        return Local
-
-    assert ["own", "own"] == [find_method(make(), "method").ownership for _ in range(2)]
-
-
 @pytest.mark.parametrize(
     ("method", "receiver"),
     [

@@ -1,6 +1,5 @@
 """Parameters and defaults: read, and changed as a function's author would have written them."""
 
-import inspect
 import pickle
 
 import pytest
@@ -11,7 +10,6 @@ from mergeparam._declare.signature import (
     read_defaults,
     read_original,
     read_parameters,
-    without_parameters,
 )
 
 
@@ -89,22 +87,3 @@ def test_original_signature():
     expected = "(self, x: int = 1, *, flag: bool)"
     assert expected == str(original_signature(function, original))
     assert expected == str(original_signature(function, travelled)).replace("'", "")
-
-
-@pytest.mark.parametrize(
-    ("signature", "gone", "required", "expected"),
-    [
-        ("self, x, y=1", {"y"}, set(), "(self, x)"),
-        ("self, x, y, z", {"x"}, set(), "(self, *, y, z)"),
-        ("self, x, y, *args", {"x"}, set(), "(self, *, y)"),
-        ("x, y=1, /, z=2", {"x"}, set(), "(*, z=2)"),
-        ("x, y=1, /, z=2", {"x"}, {"y"}, "(x, y, /, z=2)"),
-        ("self, x=1, *, y=2, **kw", {"x"}, {"y"}, "(self, *, y, **kw)"),
-        ("self, x=1, y=2", set(), {"y"}, "(self, x=1, *, y)"),
-    ],
-)
-def test_without_parameters(signature, gone, required, expected):
-    """Each parameter that is left is of a kind that callers can use."""
-    before = inspect.signature(function_of(signature))
-
-    assert expected == str(without_parameters(before, gone, required))

@@ -57,9 +57,3 @@ def test_travels(way):
 
     assert param == WAYS[way](param)
     assert attrs.NOTHING is WAYS[way](Param("x")).default
-
-
-def test_frozen():
-    """A `Param` does not change."""
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        Param("x").name = "y"

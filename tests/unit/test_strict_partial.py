@@ -59,12 +59,6 @@ class Layer:
     def first(*args, flag):
         return args[1:], flag
 
-    def hidden(self, /, x, flag=1):
-        return x, flag
-
-    def both(self, x, y):
-        return x, y
-
     @classmethod
     def build(cls, rate, *, flag):
         return cls(rate).rate, flag
@@ -98,7 +92,7 @@ layer = Layer(5)
         (dict, {"a": 1}, (), {"b": 2}, {"b": 2, "a": 1}),
         (layer.method, {"flag": 2}, (1,), {}, (5, 1, 2)),
         (layer.first, {"flag": 2}, (1, 3), {}, ((1, 3), 2)),
-        (layer.hidden, {"x": 1}, (), {"flag": 2}, (1, 2)),
+        (layer.method, {"x": 1}, (), {"flag": 2}, (5, 1, 2)),
         (Layer.build, {"flag": 2}, (1,), {}, (1, 2)),
         (Layer.static, {"flag": 2}, (1,), {}, (1, 2)),
         (layer, {"flag": 2}, (1,), {}, (5, 1, 2)),
@@ -122,7 +116,7 @@ def test_calls(function, bound, args, given, expected):
         (wrapper, {"b": 2, "c": 3}, (1, 5), {}, ConflictingParamError, "b=5"),
         (taking_both, {"b": 2}, (1, 5), {}, ConflictingParamError, "b=5"),
         (plain, {"a": 1}, (), {"c": 3}, TypeError, r"plain\(\) missing .* 'b'"),
-        (layer.both, {"x": 1}, (), {}, TypeError, r"Layer\.both\(\) missing .* 'y'"),
+        (layer.method, {"x": 1}, (), {}, TypeError, r"Layer\.method\(\) missing .* 'flag'"),
         (max, {"nothing": 1}, (1, 2), {}, TypeError, "keyword argument"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import warnings
 from importlib.machinery import ModuleSpec
@@ -15,6 +16,9 @@ from mergeparam.errors import MergeWarning
 
 _waiting = {"IPython", "beartype", "flax.linen", "jax", "jaxtyping", "torch", "typeguard"}
 """Frameworks without an adapter so far. A module of this package holds it as `ADAPTER`."""
+
+_OLDEST = {"flax.linen": (0, 12, 6), "jax": (0, 8, 1), "torch": (2, 11)}
+"""From which version on the frameworks are tested whose adapters depend on it."""
 
 _loaded: dict[str, Adapter] = {}
 
@@ -85,6 +89,22 @@ def _load(framework: str) -> None:
     adapters[:] = _loaded.values()
     scope_followers[:] = [adapter for adapter in adapters if adapter.follows_scopes]
     _waiting.discard(framework)
+    _check_version(framework)
+
+
+def _check_version(framework: str) -> None:
+    """Warn of a framework that is older than any that the tests have run with."""
+    name = framework.partition(".")[0]
+    version = str(getattr(sys.modules.get(name), "__version__", ""))
+    oldest = _OLDEST.get(framework)
+    # A build may add letters to its version; the numbers come first.
+    numbers = tuple([int(number) for number in re.findall(r"\d+", version)[:3]])
+    if oldest is not None and numbers and numbers < oldest:
+        text = (
+            f"mergeparam is tested with {name} from {'.'.join(map(str, oldest))} on; this is "
+            f"{version}. Upgrade {name}."
+        )
+        warnings.warn(text, MergeWarning, stacklevel=4)
 
 
 def is_tracing() -> bool:
