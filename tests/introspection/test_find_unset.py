@@ -288,3 +288,4 @@ def test_repr():
 
     assert "[Unset('.blocks[1]', Large, ('flag',))]" == repr(find_unset(model))
     assert (".blocks[1]", model.blocks[1], ("flag",)) == find_unset(model)[0]
+    assert ("path", "obj", "names") == find_unset(model)[0]._fields

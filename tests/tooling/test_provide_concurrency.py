@@ -104,21 +104,15 @@ with provide(flag=1):
 """
 
 
-@pytest.mark.parametrize(
-    ("inherits", "seen"),
-    [
-        (0, None),
-        pytest.param(
-            *(1, 1),
-            marks=pytest.mark.skipif(sys.version_info < (3, 14), reason="it is of Python 3.14"),
-        ),
-    ],
-)
-def test_threads_that_are_started_inside(python, inherits, seen):
+NEEDS_314 = pytest.mark.skipif(sys.version_info < (3, 14), reason="it is of Python 3.14")
+
+
+@pytest.mark.parametrize("inherits", [0, pytest.param(1, marks=NEEDS_314)])
+def test_threads_that_are_started_inside(python, inherits):
     """They see what is provided around them where Python lets them inherit the context."""
     option = f"thread_inherit_context={inherits}"
 
-    assert f"{seen}\n" == python("-X", option, "-c", STARTING)
+    assert f"{inherits or None}\n" == python("-X", option, "-c", STARTING)
 
 
 # Contexts.
