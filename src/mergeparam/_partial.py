@@ -111,7 +111,8 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
             # What is called is the `func` of the base class, which our property hides.
             super().__setstate__((strict, (), {}, attributes))  # type: ignore[misc]  # typeshed lacks it
         else:
-            self.__dict__, self.args = attributes, ()  # type: ignore[misc]  # a slot there
+            self.__dict__ = attributes
+            setattr(self, "args", ())  # noqa: B010 - a slot there, and read-only elsewhere
         self._function, self._strict, self._values = function, strict, values
 
     if not _IN_C:

@@ -19,6 +19,18 @@ RAISING: tuple[OnConflict, ...] = ("raise", "raise_if_different")
 POLICIES: tuple[OnConflict, ...] = (*RAISING, "use_call", "use_attribute")
 
 
+def _folded(given: Any) -> Any:  # noqa: ANN401 - whatever was given
+    """Return a name as Python takes it: it folds characters such as the ligature of f and i."""
+    return unicodedata.normalize("NFKC", given) if isinstance(given, str) else given
+
+
+def _is_path(path: object) -> bool:
+    """Whether one can write this behind `self.`."""
+    return isinstance(path, str) and all(
+        [part.isidentifier() and not keyword.iskeyword(part) for part in path.split(".")]
+    )
+
+
 @attrs.frozen(order=False)  # as it is anyway; mypy takes it to be ordered
 class Param:
     """How one parameter is merged.
@@ -63,7 +75,7 @@ class Param:
     """
 
     name: str
-    attribute: str = attrs.field(default=None, kw_only=True)
+    attribute: str = attrs.field(default=None, kw_only=True, converter=_folded)
     unset: object = attrs.field(default=None, kw_only=True, eq=id)
     on_conflict: OnConflict = attrs.field(default="raise", kw_only=True)
     # attrs reads default=NOTHING as "has no default".
@@ -71,15 +83,15 @@ class Param:
 
     def __attrs_post_init__(self) -> None:
         """Refuse values that cannot be meant."""
-        name = _path(self.name)
-        if name is None or "." in name:
+        name: str = _folded(self.name)
+        if not _is_path(name) or "." in name:
             raise MergeDefinitionError(
                 f"Param(name={shorten(self.name)}) is no parameter's name. "
                 f"Write the name of a parameter of the method, such as Param('deterministic')."
             )
-        given: object = self.attribute
-        path = name if given is None else _path(given)
-        if path is None:
+        given: str | None = self.attribute
+        path = name if given is None else given
+        if not _is_path(path):
             raise MergeDefinitionError(
                 f"Param({name!r}, attribute={shorten(self.attribute)}) is no path to an "
                 f"attribute. Write names with dots between them and without self, such as "
@@ -116,16 +128,6 @@ class Param:
             on_conflict: OnConflict = "raise",
             default: Any = ...,  # noqa: ANN401 - values are any object
         ) -> None: ...
-
-
-def _path(given: object) -> str | None:
-    """Return what one can write behind `self.` as Python takes it, else nothing."""
-    if not isinstance(given, str):
-        return None
-    # Python folds some characters in names, such as the ligature of f and i.
-    path = unicodedata.normalize("NFKC", given)
-    names = [part.isidentifier() and not keyword.iskeyword(part) for part in path.split(".")]
-    return path if all(names) else None
 
 
 class PrivateNames(NamedTuple):

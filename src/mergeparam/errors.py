@@ -51,7 +51,9 @@ class MergeError(ValueError):
         self.owner = owner
         self.method = method
         self.param = param
-        self.params = params if params is not None or param is None else (param,)
+        self.params: tuple[str, ...] | None = params
+        if params is None and param is not None:
+            self.params = (param,)
         self.attribute_value = attribute_value
         self.call_value = call_value
 
