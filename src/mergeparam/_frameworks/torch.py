@@ -56,5 +56,5 @@ ADAPTER = TorchAdapter()
 # error. This is what `torch.compiler.assume_constant_result` does, which would import the compiler
 # for it: Dynamo just runs the function. Before 2.13 it can do so for constants only; there a graph
 # breaks, and the error comes from Python.
-if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 13):
+if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 13):  # pragma: no branch
     shorten._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001 - see above

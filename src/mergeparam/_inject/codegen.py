@@ -59,7 +59,7 @@ def compile_like(
     # What `types.coroutine` has marked stays marked.
     flags = code.co_flags | own.co_flags & inspect.CO_ITERABLE_COROUTINE
     names = {"co_name": own.co_name, "co_flags": flags}
-    if hasattr(own, "co_qualname"):
+    if hasattr(own, "co_qualname"):  # pragma: no branch - PyPy has none
         names["co_qualname"] = own.co_qualname
     return code.replace(**names)  # type: ignore[arg-type]  # as the fields are named
 
