@@ -7,15 +7,16 @@ import copy
 import dataclasses
 import enum
 import functools
-import sys
 import threading
 import types
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 
 import attrs
+import interrupts
 import numpy as np
 import pytest
+from interrupts import Interrupt
 
 from mergeparam import (
     MERGED,
@@ -859,36 +860,9 @@ def test_questions_do_not_go_stale():
 # Interrupts.
 
 
-class Interrupt(BaseException):
-    """What a signal handler raises."""
-
-
 def interrupted(stop):
-    """Open and close a scope, and raise before so many bytecode instructions of what does it.
-
-    Return how many there were.
-    """
-    count = 0
-
-    def trace(frame, event, _):
-        nonlocal count
-        if not frame.f_code.co_filename.endswith(WHERE):
-            return None
-        frame.f_trace_opcodes = True
-        count += event in ("call", "opcode")
-        if count == stop:
-            sys.settrace(None)
-            raise Interrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        with provide(gain=2.0):
-            pass
-    finally:
-        sys.settrace(before)
-    return count
+    """Open and close a scope, and raise before so many instructions of what does it."""
+    return interrupts.interrupted(provide(gain=2.0), stop, lambda file: file.endswith(WHERE))
 
 
 WHERE = ("_call/provide.py", "_frameworks/jax.py", "jax/_src/config.py")

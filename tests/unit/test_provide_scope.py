@@ -6,12 +6,13 @@ import gc
 import itertools
 import os
 import pickle
-import sys
 import threading
 import types
 import weakref
 
+import interrupts
 import pytest
+from interrupts import Interrupt
 from packages import cloudpickle, counts_references, needs_cloudpickle
 
 from mergeparam import provide
@@ -19,10 +20,6 @@ from mergeparam._call.provide import _CURRENT, is_provided, living, provided, ru
 from mergeparam._frameworks import Adapter
 
 UNSET = object()
-
-
-class Interrupt(BaseException):
-    """What a signal handler raises."""
 
 
 @pytest.fixture(autouse=True)
@@ -261,31 +258,8 @@ def test_closed_in_the_context_but_not_in_its_copy():
 
 
 def interrupted(scope, stop):
-    """Open and close a scope, and raise before so many bytecode instructions of the library.
-
-    Return how many there were.
-    """
-    count = 0
-
-    def trace(frame, event, _):
-        nonlocal count
-        if "mergeparam" not in frame.f_code.co_filename:
-            return None
-        frame.f_trace_opcodes = True
-        count += event in ("call", "opcode")
-        if count == stop:
-            sys.settrace(None)
-            raise Interrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        with scope:
-            pass
-    finally:
-        sys.settrace(before)
-    return count
+    """Open and close a scope, and raise before so many instructions of the library."""
+    return interrupts.interrupted(scope, stop, lambda file: "mergeparam" in file)
 
 
 @pytest.fixture
