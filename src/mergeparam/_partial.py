@@ -12,7 +12,11 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
 from mergeparam._call.messages import bound_again_error
-from mergeparam._declare.signature import read_signature, without_parameters
+from mergeparam._declare.signature import (
+    read_parameters,
+    read_signature,
+    without_parameters,
+)
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
@@ -183,11 +187,11 @@ def _read_by_name(function: Callable[..., Any]) -> tuple[dict[str, int], bool]:
     """
     if isinstance(function, FunctionType) and _SHOWN_INSTEAD.isdisjoint(vars(function)):
         # `inspect.signature` says the same, and takes twenty times as long.
-        code = function.__code__
-        first, end = code.co_posonlyargcount, code.co_argcount
-        positions = dict(zip(code.co_varnames[first:end], range(first, end), strict=True))
-        keyword_only = code.co_varnames[end : end + code.co_kwonlyargcount]
-        takes_any = bool(code.co_flags & inspect.CO_VARKEYWORDS)
+        declared = read_parameters(function.__code__)
+        either, first = declared.positional_or_keyword, len(declared.positional_only)
+        positions = {name: at for at, name in enumerate(either, first)}
+        keyword_only = declared.keyword_only
+        takes_any = declared.var_keyword is not None
     else:
         try:
             items = [*read_signature(function).parameters.values()]
