@@ -28,17 +28,21 @@ from mergeparam._declare.methods import (
     carrier_of,
     merged_methods_of,
     merged_names,
+    own_methods,
 )
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
     CONFLICT_METHOD,
+    EXIT_CLASSES,
+    EXITS,
     MERGED_ATTRIBUTE,
+    PROVIDE,
+    RUN_IN_STEPS,
     UNNAMED_METHOD,
     UNSET_METHOD,
     body_method,
     literal_of,
 )
-from mergeparam._inject.wrapper import EXIT_CLASSES, EXITS, PROVIDE, RUN_IN_STEPS
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import RAISING, MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
@@ -100,8 +104,7 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
             aliases = [name for name, held in vars(cls).items() if held is found]
             changes += [(cls, name, made) for name in {method.name, *aliases}]
         changes += [(carrier, name, made) for name, made in _private_methods(cls, plan).items()]
-    own = vars(carrier)["__mergeable__"].methods if "__mergeable__" in vars(carrier) else ()
-    methods = (*[plan.method for plan in plans], *own)
+    methods = (*[plan.method for plan in plans], *own_methods(cls))
     changes += [
         (carrier, MERGED_ATTRIBUTE, MERGED),
         (carrier, UNNAMED_METHOD, refuse_unnamed),

@@ -28,6 +28,12 @@ MERGED_ATTRIBUTE = "_mergeparam_merged"
 UNNAMED_METHOD = "_mergeparam_unnamed"
 """The private method that refuses a call in which a parameter is left at `MERGED`."""
 
+PROVIDE, RUN_IN_STEPS = "_mergeparam_provide", "_mergeparam_run_in_steps"
+"""The private attributes of a class whose methods provide their values."""
+
+EXITS, EXIT_CLASSES = "_mergeparam_exits", (GeneratorExit, BaseException, StopAsyncIteration)
+"""A private attribute of the class, because names of builtins may mean anything in a module."""
+
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
 
 

@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING
 
 from mergeparam._inject.codegen import arguments_source, compile_like, fresh_name
-from mergeparam._inject.source import body_method, merge_source
+from mergeparam._inject.source import EXITS, PROVIDE, RUN_IN_STEPS, body_method, merge_source
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from mergeparam._declare.checks import Declaration
     from mergeparam._spec import PrivateNames
-
-PROVIDE, RUN_IN_STEPS = "_mergeparam_provide", "_mergeparam_run_in_steps"
-"""The private attributes of a class whose methods provide their values."""
 
 _ASYNC_GENERATOR = """\
 {steps}, {exits} = {call}, {receiver}.{exit_attribute}
@@ -43,9 +40,6 @@ except {exits}[2]:
 """
 """`yield from` for async generators, which Python does not have."""
 
-EXITS, EXIT_CLASSES = "_mergeparam_exits", (GeneratorExit, BaseException, StopAsyncIteration)
-"""A private attribute of the class, because names of builtins may mean anything in a module."""
-
 
 def wrap(
     declaration: Declaration, names: PrivateNames, identity: int, *, provides: bool
@@ -57,8 +51,8 @@ def wrap(
     # A generator function that `types.coroutine` has marked is a coroutine to callers.
     is_marked = own_flags & inspect.CO_ITERABLE_COROUTINE
     yields = own_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
+    values = ", ".join([f"{name}={name}" for name in declaration.names])
     if provides and yields and not is_marked:
-        values = ", ".join([f"{name}={name}" for name in declaration.names])
         raise MergeDefinitionError(
             f"{method.label} is a generator, and with provide=True its scope would stay open for "
             f"whoever takes its values. Leave provide=True out, and write "
@@ -104,6 +98,5 @@ def wrap(
     else:
         keyword, tail = "def", f"return {call}"
         if provides:
-            values = ", ".join([f"{name}={name}" for name in declaration.names])
             tail = f"with {receiver}.{PROVIDE}({values}):\n    {tail}"
     return compile_like(method.function, keyword, parameters, f"{merge}{tail}\n")
