@@ -39,7 +39,8 @@ def merged_params(target: object, method: str = "__call__") -> tuple[Param, ...]
     >>> [param.name for param in merged_params(Dropout)]
     ['deterministic']
     """
-    return tuple(param for _, param in declarations(_class_of(target), method))
+    cls = _class_in(target) or type(target)
+    return tuple(param for _, param in declarations(cls, method))
 
 
 def merged_signature(target: object, method: str = "__call__") -> inspect.Signature:
@@ -73,17 +74,17 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     >>> print(merged_signature(Dropout(deterministic=True)))
     (x)
     """
-    cls = _class_of(target)
+    named = _class_in(target)
+    cls = named or type(target)
     signature = read_signature(find_method(cls, method).found)
     first, *others = signature.parameters.values()
     if first.kind in POSITIONAL:  # self, which the call binds
         signature = signature.replace(parameters=others)
-    if _named_class(target) is not None:
+    if named is not None:
         return signature
     gone, required = set(), set()
     for param in merged_params(cls, method):
-        is_set = _attribute(target, param) is not param.unset
-        if is_set and param.on_conflict in RAISING:
+        if param.on_conflict in RAISING and _is_set(target, param):
             gone.add(param.name)
         if _is_needed(target, param):
             required.add(param.name)
@@ -148,7 +149,7 @@ def route(obj: object, /, **flags: Any) -> dict[str, Any]:  # noqa: ANN401 - val
         param.name
         for method in call_methods(type(obj))
         for param in merged_params(obj, method)
-        if _attribute(obj, param) is param.unset
+        if not _is_set(obj, param)
     }
     return {name: value for name, value in flags.items() if name in unset}
 
@@ -165,11 +166,7 @@ def merged_methods(cls: type) -> tuple[str, ...]:
     return tuple(name for name in names if declarations(cls, name))
 
 
-def _class_of(target: object) -> type:
-    return _named_class(target) or type(target)
-
-
-def _named_class(target: object) -> type | None:
+def _class_in(target: object) -> type | None:
     """Return the class where one is given, subscripted (`Layer[int]`) or not."""
     cls = typing.get_origin(target) or target
     return cls if isinstance(cls, type) else None
@@ -177,7 +174,7 @@ def _named_class(target: object) -> type | None:
 
 def check_instance(question: str, obj: object) -> None:
     """Refuse a merged class where an instance is asked for: it has no attributes yet."""
-    cls = _named_class(obj)
+    cls = _class_in(obj)
     if cls is not None and merged_methods(cls):
         raise TypeError(
             f"{question} asks what an instance holds, and {shorten(obj)} is a class. "
@@ -186,7 +183,7 @@ def check_instance(question: str, obj: object) -> None:
 
 
 def _is_needed(obj: object, param: Param) -> bool:
-    if _attribute(obj, param) is not param.unset:
+    if _is_set(obj, param):
         return False
     # Asked for in any case, because a trace must not keep an answer that is not in its key.
     if provided(param.name, param.unset) is not param.unset:
@@ -194,6 +191,5 @@ def _is_needed(obj: object, param: Param) -> bool:
     return is_provided(param.name) or read_default(param)(obj) is param.unset
 
 
-def _attribute(obj: object, param: Param) -> object:
-    value: object = operator.attrgetter(param.attribute)(obj)
-    return value
+def _is_set(obj: object, param: Param) -> bool:
+    return operator.attrgetter(param.attribute)(obj) is not param.unset

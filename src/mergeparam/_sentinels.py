@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import sys
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from mergeparam._compat import qualified_name
 from mergeparam.errors import MergeDefinitionError
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 
 class MergedType(enum.Enum):
@@ -26,7 +24,10 @@ class MergedType(enum.Enum):
         """Refuse: a body sees `MERGED` only where the class of a method was not decorated."""
         # An override that is not decorated may have handed it on, through several calls.
         frame = sys._getframe(1)  # noqa: SLF001 - the only way to the body that asks
-        while frame.f_back is not None and _is_given_merged(frame.f_back):
+        while frame.f_back is not None:
+            names, *_, held = inspect.getargvalues(frame.f_back)
+            if not any(held.get(name) is MERGED for name in names):
+                break
             frame = frame.f_back
         code = frame.f_code
         raise MergeDefinitionError(
@@ -35,13 +36,6 @@ class MergedType(enum.Enum):
             f"name the parameter in it (bare @mergeable takes every parameter whose default is "
             f"MERGED)."
         )
-
-
-def _is_given_merged(frame: FrameType) -> bool:
-    """Whether a function that runs has `MERGED` in a parameter."""
-    code = frame.f_code
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return any(frame.f_locals.get(name) is MERGED for name in names)
 
 
 class UnsetType(enum.Enum):

@@ -74,8 +74,14 @@ class Param:
     'kept'
     """
 
-    name: str
-    attribute: str = attrs.field(default=None, kw_only=True, converter=_folded)
+    name: str = attrs.field(converter=_folded)
+    attribute: str = attrs.field(
+        default=None,
+        kw_only=True,
+        converter=attrs.Converter(
+            lambda given, self: self.name if given is None else _folded(given), takes_self=True
+        ),
+    )
     unset: object = attrs.field(default=None, kw_only=True, eq=id)
     on_conflict: OnConflict = attrs.field(default="raise", kw_only=True)
     # attrs reads default=NOTHING as "has no default".
@@ -83,23 +89,18 @@ class Param:
 
     def __attrs_post_init__(self) -> None:
         """Refuse values that cannot be meant."""
-        name: str = _folded(self.name)
+        name = self.name
         if not _is_path(name) or "." in name:
             raise MergeDefinitionError(
                 f"Param(name={shorten(self.name)}) is no parameter's name. "
                 f"Write the name of a parameter of the method, such as Param('deterministic')."
             )
-        given: str | None = self.attribute
-        path = name if given is None else given
-        if not _is_path(path):
+        if not _is_path(self.attribute):
             raise MergeDefinitionError(
                 f"Param({name!r}, attribute={shorten(self.attribute)}) is no path to an "
                 f"attribute. Write names with dots between them and without self, such as "
                 f"attribute='wrapped.{name}'."
             )
-        # This is attrs' way around a frozen class.
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "attribute", path)
         if isinstance(self.unset, MergedType):
             raise MergeDefinitionError(
                 f"Param({name!r}, unset=MERGED) names the default that parameters are written "

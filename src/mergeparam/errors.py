@@ -51,9 +51,7 @@ class MergeError(ValueError):
         self.owner = owner
         self.method = method
         self.param = param
-        self.params: tuple[str, ...] | None = params
-        if params is None and param is not None:
-            self.params = (param,)
+        self.params = (param,) if params is None and param is not None else params
         self.attribute_value = attribute_value
         self.call_value = call_value
 
@@ -148,8 +146,6 @@ def shorten(value: object) -> str:
             text = _SHORTENER.repr_instance(value, 1)
         # What a terminal would obey, such as escape sequences, is spelled out.
         text = " ".join(text.split())
-        if text.isprintable():
-            return text
         return "".join([char if char.isprintable() else ascii(char)[1:-1] for char in text])
     except Exception:  # noqa: BLE001 - whatever a foreign repr raises
         return f"<{type(value).__name__} object whose repr raises>"
