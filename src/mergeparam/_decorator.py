@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from mergeparam._call.resolve import as_reloaded, restore_identities
 from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
-from mergeparam._declare.checks import Declaration, check_all_named, check_params, declare
+from mergeparam._declare.checks import Declaration, check_all_named, declare
 from mergeparam._declare.methods import carrier_of, merged_names, own_methods, unwrap
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
@@ -20,7 +20,6 @@ from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import FrameType
 
 C = TypeVar("C", bound=type[Any])
 
@@ -95,7 +94,12 @@ def mergeable(
     if len(params) == 1 and isinstance(params[0], type):
         return _decorate(params[0], (), method, provide, inject)
 
-    check_params(params)
+    for given in params:
+        if not isinstance(given, str | Param):
+            raise MergeDefinitionError(
+                f"@mergeable got {shorten(given)}, which is no parameter. Put it on top of a "
+                f"class, and give names or Params: @mergeable('deterministic')."
+            )
 
     def decorate(cls: C) -> C:
         return _decorate(cls, params, method, provide, inject)
@@ -116,7 +120,9 @@ def _decorate(
             f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
             f"class that has the constructor attribute; a function has no constructor."
         )
-    frame = _frame_of_the_class()
+    frame = sys._getframe(1)  # noqa: SLF001 - there is no other way to the decorators above
+    while frame.f_globals is globals() and frame.f_back is not None:
+        frame = frame.f_back
     for adapter in adapters:
         adapter.check_decorators(cls, frame)
     strategy = choose_injection(inject)
@@ -215,11 +221,3 @@ def _plan(
         provides=provides,
     )
     return Plan(declaration, merged, code)
-
-
-def _frame_of_the_class() -> FrameType:
-    """Return the frame that applies the decorator."""
-    frame = sys._getframe()  # noqa: SLF001 - there is no other way to it
-    while frame.f_globals is globals() and frame.f_back is not None:
-        frame = frame.f_back
-    return frame

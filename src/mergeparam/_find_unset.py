@@ -6,13 +6,17 @@ import collections
 import contextlib
 import functools
 import types
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mergeparam import _frameworks
 from mergeparam._introspect import call_methods, check_instance, unset_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
+
+    # Of each step on the way to an object the format, and what stands in that.
+    _Steps: TypeAlias = tuple[tuple[str, object], ...]
 
 _OPAQUE_TYPES: tuple[type, ...] = (
     str,
@@ -104,7 +108,9 @@ def _path(steps: _Steps) -> str:
     return "".join([form.format(key) for form, key in steps])
 
 
-def _children(obj: Any) -> Iterator[tuple[str, object, object]]:  # noqa: ANN401 - of any kind
+def _children(  # noqa: C901 - one kind of holder after the other
+    obj: Any,  # noqa: ANN401 - of any kind
+) -> Iterator[tuple[str, object, object]]:
     """Yield what an object holds: the format of a step to it, what stands in that, and itself."""
     for adapter in _frameworks.adapters:
         for step, child in adapter.children(obj):

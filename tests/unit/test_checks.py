@@ -90,7 +90,6 @@ TYPO = (
         # Methods
         (MANY, ["flag"], {"method": ()}, "names no method"),
         (MANY, ["flag"], {"method": ("__call__", 3)}, "names no method"),
-        (MANY, ["flag"], {"method": ("__call__", "__call__")}, "names a method twice"),
         (
             "__call__ = type('Holder', (), {'__wrapped__': staticmethod(lambda s, flag: 0)})()",
             ["flag"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import inspect
 import types
 import typing
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from typing_extensions import Format
 from mergeparam._compat import annotate_function, call_annotate, parse
 
 if TYPE_CHECKING:
-    import inspect
     from collections.abc import Mapping
     from types import FunctionType
 
@@ -52,16 +52,11 @@ def optional_signature(
     signature: inspect.Signature, unset: Mapping[str, object]
 ) -> inspect.Signature:
     """Return an explicit `__signature__` with the parameters in `unset` optional."""
-    parameters = []
-    for name, parameter in signature.parameters.items():
-        changed = parameter
-        if name in unset:
-            changed = changed.replace(default=unset[name])
-            if changed.annotation is not changed.empty:
-                allowed = optional_annotation(changed.annotation, unset[name])
-                changed = changed.replace(annotation=allowed)
-        parameters.append(changed)
-    return signature.replace(parameters=parameters)
+    changed = dict(signature.parameters)
+    for name in changed.keys() & unset.keys():
+        annotation = optional_annotation(changed[name].annotation, unset[name])
+        changed[name] = changed[name].replace(default=unset[name], annotation=annotation)
+    return signature.replace(parameters=[*changed.values()])
 
 
 def _with_optional(
@@ -99,7 +94,9 @@ def optional_annotation(
 
 
 def _allows(annotation: Any, unset: object) -> bool:  # noqa: ANN401 - annotations are any object
-    if any(annotation is wide for wide in (Any, object, unset, type(unset))):
+    # A parameter of a signature that has no annotation has `empty` there.
+    wide = (Any, object, inspect.Parameter.empty, unset, type(unset))
+    if any(annotation is allowed for allowed in wide):
         return True
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import inspect
 import itertools
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from mergeparam._compat import annotated_names, qualified_name
-from mergeparam._declare.methods import Method, find_method, merged_names, unwrap
+from mergeparam._declare.methods import Method, find_method, mangle, merged_names, unwrap
 from mergeparam._declare.signature import read_defaults, read_parameters
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import RAISING, Param
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from types import FrameType
 
 
@@ -36,29 +37,25 @@ class Declaration(NamedTuple):
     unnamed: tuple[str, ...]
 
 
-def declare(  # noqa: C901 - one check after the other
+def declare(
     cls: type, given: tuple[str | Param, ...], methods: str | Iterable[str]
 ) -> tuple[Declaration, ...]:
     """Return what is to be merged in each method of a class, or refuse what cannot be right."""
-    wanted: list[Param] = []
+    wanted: dict[str, Param] = {}
     for item in given:
         param = Param(item) if isinstance(item, str) else item
-        if any(param.name == other.name for other in wanted):
+        if param.name in wanted:
             raise MergeDefinitionError(
                 f"@mergeable on {cls.__qualname__} names {param.name!r} twice. "
                 f"Name each parameter once."
             )
-        wanted.append(param)
+        wanted[param.name] = param
 
     names = (methods,) if isinstance(methods, str) else tuple(methods)
-    problem = None
     if not names or not all([isinstance(name, str) for name in names]):
-        problem = "no method. Give a method's name or several: method=('__call__', 'encode')."
-    elif len(set(names)) < len(names):
-        problem = "a method twice. Name each method once."
-    if problem is not None:
         raise MergeDefinitionError(
-            f"@mergeable(method={shorten(methods)}) on {cls.__qualname__} names {problem}"
+            f"@mergeable(method={shorten(methods)}) on {cls.__qualname__} names no method. "
+            f"Give a method's name or several: method=('__call__', 'encode')."
         )
 
     found: list[Declaration] = []
@@ -66,13 +63,10 @@ def declare(  # noqa: C901 - one check after the other
         method = find_method(cls, name)
         # An alias, such as `__call__ = forward`, has the merge of the function that it names.
         if not any([method.function is other.method.function for other in found]):
-            found.append(_declare_in(method, wanted))
-    for param in wanted:
-        for declaration in found:
-            if _mangled(declaration.method, param.name) in declaration.names:
-                break
-        else:
-            listed = ", ".join([declaration.method.name for declaration in found])
+            found.append(_declare_in(method, [*wanted.values()]))
+    for param in wanted.values():
+        if not any([_in_body(item.method, param).name in item.names for item in found]):
+            listed = ", ".join([item.method.name for item in found])
             who = f"No listed method of {cls.__qualname__} ({listed}) has a parameter"
             declared = [name for item in found for name in item.method.parameters.named]
             raise _undeclared(who, [param.name], found[0].method, declared)
@@ -87,17 +81,14 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
     owned = {id(item.method.function) for item in declarations if item.method.ownership == "own"}
     replaced = {id(item.method.found) for item in declarations}
     for name, held in vars(cls).items():
-        runs = held
-        if isinstance(held, functools.partialmethod | functools.cached_property):
-            runs = held.func
-        is_private = name.startswith("_mergeparam_")
-        if is_private or not callable(runs) or id(held) in replaced:
+        is_holder = isinstance(held, functools.partialmethod | functools.cached_property)
+        runs = held.func if is_holder else held
+        if name.startswith("_mergeparam_") or not callable(runs) or id(held) in replaced:
             continue
-        for link in unwrap(runs) if hasattr(runs, "__wrapped__") else (runs,):
+        for link in unwrap(runs):
             if isinstance(link, FunctionType) and id(link) not in owned:
-                defaults = (link.__defaults__ or (), (link.__kwdefaults__ or {}).values())
-                if any([value is MERGED for values in defaults for value in values]):
-                    left[name] = [n for n, value in read_defaults(link).items() if value is MERGED]
+                merged = [n for n, default in read_defaults(link).items() if default is MERGED]
+                left |= {name: merged} if merged else {}
     if not left:
         return
     # After the call that applies the last decorator of a `class` statement, the class is stored;
@@ -123,54 +114,47 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
         )
 
 
-def check_params(params: tuple[object, ...]) -> None:
-    """Refuse anything but a name or a `Param`, such as a function under the decorator."""
-    for given in params:
-        if not isinstance(given, str | Param):
-            raise MergeDefinitionError(
-                f"@mergeable got {shorten(given)}, which is no parameter. Put it on top of a "
-                f"class, and give names or Params: @mergeable('deterministic')."
-            )
-
-
 def _declare_in(method: Method, wanted: list[Param]) -> Declaration:
     """Return what is to be merged in one method: of what is wanted, what it declares."""
     candidates = [name for name in method.parameters.named if name != method.receiver]
     defaults = read_defaults(method.function)
-    by_name = {_mangled(method, param.name): param for param in wanted}
-    found: list[Param] = []
-    unnamed: list[str] = []
-    for name in candidates:
-        is_marked = defaults.get(name) is MERGED
-        if name in by_name:
-            param = by_name[name]
-            path = ".".join([_mangled(method, part) for part in param.attribute.split(".")])
-            is_same = (name, path) == (param.name, param.attribute)
-            found.append(param if is_same else attrs.evolve(param, name=name, attribute=path))
-        elif is_marked and not wanted:
-            found.append(Param(name))
-        elif is_marked:
-            unnamed.append(name)
-    if not found and not wanted:
-        other = _suggest_other_method(method, lambda _, default: default is MERGED)
+    marked = [name for name in candidates if defaults.get(name) is MERGED]
+    by_name = {param.name: param for param in [_in_body(method, param) for param in wanted]}
+    if not wanted:
+        by_name = {name: Param(name) for name in marked}
+    names = tuple([name for name in candidates if name in by_name])
+    if not names and wanted:
+        missing = [param.name for param in wanted]
+        raise _undeclared(f"{method.label} has no parameter", missing, method, candidates)
+    if not names:
         raise MergeDefinitionError(
             f"Bare @mergeable merges the parameters whose default is MERGED, and {method.label} "
             f"has none. Write def {method.name}(self, x, *, deterministic=MERGED), or name the "
-            f"parameters: @mergeable('deterministic'){other}."
+            f"parameters: @mergeable('deterministic'){_suggest_other_method(method, ())}."
         )
-    if not found:
-        missing = [param.name for param in wanted]
-        other = _suggest_other_method(method, lambda name, _: name in by_name)
-        raise _undeclared(f"{method.label} has no parameter", missing, method, candidates, other)
-    names = tuple([param.name for param in found])
-    handed_on: tuple[str, ...] = ()
-    if len(method.chain) > 1:
-        handed_on = tuple([name for name in names if defaults.get(name) is MERGED])
-    return Declaration(method, tuple(found), names, handed_on, tuple(unnamed))
+    return Declaration(
+        method,
+        params=tuple([by_name[name] for name in names]),
+        names=names,
+        may_receive_merged=tuple([n for n in marked if n in names and len(method.chain) > 1]),
+        unnamed=tuple([name for name in marked if name not in names]),
+    )
+
+
+def _in_body(method: Method, param: Param) -> Param:
+    """Return a parameter with private names as the compiler writes them in the method's body."""
+    if "__" not in param.name + param.attribute:
+        return param
+    # The compiler takes the name that the class had in its `class` statement.
+    function = method.function
+    path = qualified_name(function.__code__, function.__qualname__).split(".")
+    owner = path[-2] if len(path) > 1 else ""
+    names = [mangle(name, owner) for name in (param.name, *param.attribute.split("."))]
+    return attrs.evolve(param, name=names[0], attribute=".".join(names[1:]))
 
 
 def _undeclared(
-    who: str, missing: list[str], method: Method, declared: list[str], other: str = ""
+    who: str, missing: list[str], method: Method, declared: list[str]
 ) -> MergeDefinitionError:
     """Say which parameters are missing, what may be meant, and how to declare the first."""
     import difflib  # noqa: PLC0415 - only for messages
@@ -182,43 +166,28 @@ def _undeclared(
         hint += f" (did you mean {near!r}?)"
     return MergeDefinitionError(
         f"{who} {', '.join(map(repr, missing))}{hint}. Declare it in the signature: "
-        f"def {method.name}(self, ..., *, {name}=MERGED){other}."
+        f"def {method.name}(self, ..., *, {name}=MERGED){_suggest_other_method(method, missing)}."
     )
 
 
-def _suggest_other_method(method: Method, is_meant: Callable[[str, object], bool]) -> str:
-    """Name another method that has the parameter, as PyTorch's modules do."""
-    for base in method.cls.__mro__:
-        for name, held in vars(base).items():
-            is_special = name.startswith("__") and name != "__call__"
-            if is_special or name == method.name or not isinstance(held, FunctionType):
-                continue
-            function = unwrap(held)[-1]
-            if isinstance(function, FunctionType):
-                defaults = read_defaults(function)
-                names = read_parameters(function.__code__).named
-                if any(is_meant(other, defaults.get(other)) for other in names):
+def _suggest_other_method(method: Method, names: Sequence[str]) -> str:
+    """Name another method with one of the names, else with a `MERGED`, as PyTorch's modules do."""
+    for name, held in inspect.getmembers_static(method.cls, inspect.isfunction):
+        function = unwrap(held)[-1]
+        is_special = name.startswith("__") and name != "__call__"
+        if not is_special and name != method.name and isinstance(function, FunctionType):
+            defaults = read_defaults(function)
+            for other in read_parameters(function.__code__).named:
+                if other in names or (not names and defaults.get(other) is MERGED):
                     return f", or name the method that has it: method={name!r}"
     return ""
-
-
-def _mangled(method: Method, name: str) -> str:
-    """Return a private name as the compiler writes it in the body that holds the method."""
-    if not name.startswith("__") or name.endswith("__"):
-        return name
-    # The compiler takes the name that the class had in its `class` statement.
-    function = method.function
-    path = qualified_name(function.__code__, function.__qualname__).split(".")
-    owner = path[-2].lstrip("_") if len(path) > 1 else ""
-    return f"_{owner}{name}" if owner and owner != "<locals>" else name
 
 
 def _check(declaration: Declaration) -> None:
     """Refuse parameters that cannot be merged in their method."""
     method, params, names, *_ = declaration
-    cls = method.cls
-    merged = merged_names(method.function)
-    defaults = read_defaults(method.function)
+    cls, fields = method.cls, _fields_of(method.cls)
+    merged, defaults = merged_names(method.function), read_defaults(method.function)
     for param in params:
         if param.name in merged:
             where = "" if method.definer is cls else f" by {method.definer.__qualname__}"
@@ -236,13 +205,13 @@ def _check(declaration: Declaration) -> None:
         attribute = param.attribute.partition(".")[0]
         # Where the class says what attributes its objects have (attrs, dataclass, Linen).
         says = hasattr(cls, "__attrs_attrs__") or hasattr(cls, "__dataclass_fields__")
-        if says and not _may_have(method, attribute):
+        if says and attribute not in fields and not _may_have(method, attribute):
             raise MergeDefinitionError(
                 f"{cls.__qualname__} has no attribute {attribute!r} for {param.name!r} to be "
                 f"merged with. Declare it as a field ({attribute}: ... | None = None), or say "
                 f"where the constructor's value lives: Param({param.name!r}, attribute='...')."
             )
-        _check_constructor(cls, param)
+        _check_constructor(cls, param, fields.get(param.attribute, attrs.NOTHING))
 
     required = None
     for name in reversed(method.parameters.positional):
@@ -261,21 +230,25 @@ def _check(declaration: Declaration) -> None:
         )
 
 
-def _check_constructor(cls: type, param: Param) -> None:
-    """Refuse a constructor default that would count as set in every object."""
-    attribute = param.attribute
-    defaults = dict(getattr(cls, "_field_defaults", {}))  # of a named tuple
-    defaults |= {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
-    fields = getattr(cls, "__dataclass_fields__", {})
-    if attribute in fields:
+def _fields_of(cls: type) -> dict[str, object]:
+    """Return the fields of a class (attrs, dataclass, named tuple) with their defaults."""
+    fields = dict(getattr(cls, "_field_defaults", {}))  # of a named tuple
+    fields |= {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
+    if hasattr(cls, "__dataclass_fields__"):
         import dataclasses  # noqa: PLC0415 - the class has it imported already
 
-        held = fields[attribute].default
-        defaults[attribute] = attrs.NOTHING if held is dataclasses.MISSING else held
-    default = defaults.get(attribute, attrs.NOTHING)
+        for field in dataclasses.fields(cls):
+            is_missing = field.default is dataclasses.MISSING
+            fields[field.name] = attrs.NOTHING if is_missing else field.default
+    return fields
+
+
+def _check_constructor(cls: type, param: Param, default: object) -> None:
+    """Refuse a constructor default that would count as set in every object."""
     # A factory decides for itself.
     if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
         return
+    attribute = param.attribute
     if default is MERGED:
         raise MergeDefinitionError(
             f"{cls.__qualname__} gives the field {attribute!r} the default MERGED, which is for "
@@ -298,33 +271,25 @@ def counts_as_set(giver: str, default: object, param: Param, instead: str) -> st
 
 
 def _may_have(method: Method, name: str) -> bool:
-    """Whether instances may have an attribute: a field, or set or computed by a method."""
-    cls = method.cls
-    fields = getattr(cls, "__dataclass_fields__", {})
-    not_kept = set()
-    if name in fields:
-        import dataclasses  # noqa: PLC0415 - the class has it imported already
-
-        # The constructor takes an `InitVar` and does not keep it.
-        not_kept = {*fields} - {field.name for field in dataclasses.fields(cls)}
-    for base in cls.__mro__:
+    """Whether instances may have an attribute that is no field: set or computed by a method."""
+    # The constructor takes an `InitVar` and does not keep it, though the class has its default.
+    is_kept = name not in getattr(method.cls, "__dataclass_fields__", ())
+    for base in method.cls.__mro__:
         space = vars(base)
         # Linen's `Module` has a `__getattr__` for its own purposes, and makes dataclasses of its
         # subclasses.
         is_maker = hasattr(base, "__dataclass_transform__") and "__dataclass_fields__" not in space
         if "__getattr__" in space and not is_maker:
             return True
-        declared = {*space, *annotated_names(base), *fields} - not_kept
-        if name in declared or name in [field.name for field in space.get("__attrs_attrs__", ())]:
+        if is_kept and (name in space or name in annotated_names(base)):
             return True
         # Another method than the merged one that mentions the name may set it. What evaluates
         # annotations mentions every field and sets nothing.
         for key, held in space.items():
             if callable(held) and not key.startswith("__annotate"):
                 function = unwrap(held)[-1]
-                if not isinstance(function, FunctionType) or function is method.function:
-                    continue
-                if name in _names_and_strings(function.__code__):
+                is_other = isinstance(function, FunctionType) and function is not method.function
+                if is_other and name in _names_and_strings(function.__code__):
                     return True
     return False
 

@@ -53,29 +53,17 @@ objects nobody knows: a dispatcher has a function for each type of argument."""
 
 
 class Method(NamedTuple):
-    """A method as the class has it when the decorator comes.
+    """A method as the class has it when the decorator comes."""
 
-    Attributes:
-        cls: the class that is decorated.
-        name: the method's name.
-        definer: the class whose namespace holds the method: `cls` or one of its bases.
-        found: what that namespace holds.
-        chain: the same, and what is inside of it along `__wrapped__`.
-        function: the function in the chain that declares the parameters.
-        ownership: whose function that is.
-        parameters: the parameters of the function.
-        receiver: the source of the expression that is the object: `self`, or `args[0]`.
-    """
-
-    cls: type
+    cls: type  # that is decorated
     name: str
-    definer: type
-    found: Callable[..., Any]
-    chain: tuple[Callable[..., Any], ...]
-    function: Any  # a FunctionType, which mypy would take for a method here
+    definer: type  # the class whose namespace holds the method: `cls` or one of its bases
+    found: Callable[..., Any]  # what that namespace holds
+    chain: tuple[Callable[..., Any], ...]  # the same, and what is inside along `__wrapped__`
+    function: Any  # the FunctionType in the chain that declares the parameters
     ownership: Ownership
     parameters: Parameters
-    receiver: str
+    receiver: str  # the expression that is the object: `self`, or `args[0]`
 
     @property
     def label(self) -> str:
@@ -85,26 +73,21 @@ class Method(NamedTuple):
 
 def find_method(cls: type, name: str) -> Method:
     """Find the method `name` of a class, and the function that declares its parameters."""
+    given, name = name, mangle(name, cls.__name__)
     definer = find_definer(cls, name)
-    mangled = f"_{cls.__name__.lstrip('_')}{name}"
-    if definer is None and name.startswith("__") and not name.endswith("__"):
-        # In the namespace a private name is mangled.
-        definer = find_definer(cls, mangled)
-        name = name if definer is None else mangled
     label = f"{cls.__qualname__}.{name}()"
     if definer is None:
         raise MergeDefinitionError(
-            f"{cls.__qualname__} has no method {name!r} to merge parameters in. "
+            f"{cls.__qualname__} has no method {given!r} to merge parameters in. "
             f"Define it, or name another one with @mergeable(..., method='forward')."
         )
     found = vars(definer)[name]
-    for kind in (staticmethod, classmethod, property):
-        if isinstance(found, kind):
-            raise MergeDefinitionError(
-                f"{label} is a {kind.__name__}, and merging reads an attribute of the object that "
-                f"the method is called on. Make it a plain method with self, and put @mergeable "
-                f"on top of the class."
-            )
+    if isinstance(found, staticmethod | classmethod | property):
+        raise MergeDefinitionError(
+            f"{label} is a {type(found).__name__}, and merging reads an attribute of the object "
+            f"that the method is called on. Make it a plain method with self, and put @mergeable "
+            f"on top of the class."
+        )
     chain = unwrap(found)
     function, ownership = _whose(cls, definer, chain)
     if function is None:
@@ -113,9 +96,8 @@ def find_method(cls: type, name: str) -> Method:
             f"Write the method with def, and declare the merged parameters in it."
         )
     parameters = read_parameters(function.__code__)
-    code = function.__code__
-    if code.co_argcount:
-        receiver = code.co_varnames[0]
+    if parameters.positional:
+        receiver = parameters.positional[0]
     elif parameters.var_positional is not None:
         receiver = f"{parameters.var_positional}[0]"
     else:
@@ -138,11 +120,16 @@ def unwrap(found: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
     chain = [found]
     inner = getattr(found, "__wrapped__", None)
     while callable(inner) and len(chain) < _LONGEST_CHAIN:
-        if any(inner is outer for outer in chain):
-            break
         chain.append(inner)
         inner = getattr(inner, "__wrapped__", None)
     return tuple(chain)
+
+
+def mangle(name: str, owner: str) -> str:
+    """Return a private name as the compiler writes it in the body of a class."""
+    owner = owner.lstrip("_")
+    is_private = name.startswith("__") and not name.endswith("__")
+    return f"_{owner}{name}" if is_private and owner.isidentifier() else name
 
 
 def _whose(
@@ -159,16 +146,15 @@ def _whose(
         return None, "opaque"
     # The one that is written in this class's body is meant, wherever it stands in the chain:
     # others lie around it as wrappers, or inside where `@wraps` has only borrowed their docs.
-    if definer is cls:
-        for at, link in enumerate(chain):
-            if isinstance(link, FunctionType) and _is_written_in(cls, link):
-                # Of callable objects that nobody knows there is no telling whether this function
-                # is all that they run.
-                for outer in chain[:at]:
-                    package = type(outer).__module__.partition(".")[0]
-                    if not isinstance(outer, FunctionType) and package not in _RUN_WHAT_THEY_WRAP:
-                        return link, "opaque"
-                return link, "own"
+    ownership: Ownership = "own"
+    for link in chain if definer is cls else ():
+        if isinstance(link, FunctionType):
+            if _is_written_in(cls, link):
+                return link, ownership
+        # Of callable objects that nobody knows there is no telling whether the function inside is
+        # all that they run.
+        elif type(link).__module__.partition(".")[0] not in _RUN_WHAT_THEY_WRAP:
+            ownership = "opaque"
     # A wrapper that takes `*args` or `**kwargs` speaks for what is inside of it.
     variadic = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
     exact = [function for function in functions if not function.__code__.co_flags & variadic]

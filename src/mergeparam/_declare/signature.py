@@ -41,8 +41,7 @@ class Parameters(NamedTuple):
     @property
     def all(self) -> tuple[str, ...]:
         """Every name."""
-        variadic = [name for name in (self.var_positional, self.var_keyword) if name is not None]
-        return (*self.named, *variadic)
+        return (*self.named, *filter(None, (self.var_positional, self.var_keyword)))
 
     def as_signature(self) -> str:
         """Return the parameters as they stand in a `def` line, without defaults."""
@@ -90,13 +89,11 @@ def change_defaults(
     function: FunctionType, values: Mapping[str, object]
 ) -> tuple[tuple[object, ...] | None, dict[str, object] | None]:
     """Return `__defaults__` and `__kwdefaults__` with other values for some parameters."""
-    code = function.__code__
-    positional = code.co_varnames[: code.co_argcount]
-    keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    parameters = read_parameters(function.__code__)
     defaults = read_defaults(function) | dict(values)
     return (
-        tuple([defaults[name] for name in positional if name in defaults]) or None,
-        {name: defaults[name] for name in keyword_only if name in defaults} or None,
+        tuple([defaults[name] for name in parameters.positional if name in defaults]) or None,
+        {name: defaults[name] for name in parameters.keyword_only if name in defaults} or None,
     )
 
 
