@@ -188,8 +188,8 @@ def _read_by_name(function: Callable[..., Any]) -> tuple[dict[str, int], bool]:
     if isinstance(function, FunctionType) and _SHOWN_INSTEAD.isdisjoint(vars(function)):
         # `inspect.signature` says the same, and takes twenty times as long.
         declared = read_parameters(function.__code__)
-        either, first = declared.positional_or_keyword, len(declared.positional_only)
-        positions = {name: at for at, name in enumerate(either, first)}
+        first = declared.positional_only
+        positions = {name: at for at, name in enumerate(declared.positional[first:], first)}
         keyword_only = declared.keyword_only
         takes_any = declared.var_keyword is not None
     else:

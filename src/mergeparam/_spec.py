@@ -95,7 +95,7 @@ class Param:
                 f"Param(name={shorten(self.name)}) is no parameter's name. "
                 f"Write the name of a parameter of the method, such as Param('deterministic')."
             )
-        if not _is_path(self.attribute):
+        if self.attribute != name and not _is_path(self.attribute):
             raise MergeDefinitionError(
                 f"Param({name!r}, attribute={shorten(self.attribute)}) is no path to an "
                 f"attribute. Write names with dots between them and without self, such as "

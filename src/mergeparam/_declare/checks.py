@@ -77,9 +77,14 @@ def declare(
 
 def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: FrameType) -> None:
     """Refuse parameters that are left at `MERGED`, if no decorator above can name them."""
-    left = {item.method.name: list(item.unnamed) for item in declarations if item.unnamed}
-    owned = {id(item.method.function) for item in declarations if item.method.ownership == "own"}
-    replaced = {id(item.method.found) for item in declarations}
+    left: dict[str, Sequence[str]] = {}
+    owned, replaced = set[int](), set[int]()
+    for item in declarations:
+        replaced.add(id(item.method.found))
+        if item.unnamed:
+            left[item.method.name] = item.unnamed
+        if item.method.ownership == "own":
+            owned.add(id(item.method.function))
     for name, held in vars(cls).items():
         is_holder = isinstance(held, functools.partialmethod | functools.cached_property)
         runs = held.func if is_holder else held
@@ -117,28 +122,29 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
 def _declare_in(method: Method, wanted: list[Param]) -> Declaration:
     """Return what is to be merged in one method: of what is wanted, what it declares."""
     candidates = [name for name in method.parameters.named if name != method.receiver]
-    defaults = read_defaults(method.function)
-    marked = [name for name in candidates if defaults.get(name) is MERGED]
     by_name = {param.name: param for param in [_in_body(method, param) for param in wanted]}
-    if not wanted:
-        by_name = {name: Param(name) for name in marked}
-    names = tuple([name for name in candidates if name in by_name])
-    if not names and wanted:
+    params: list[Param] = []
+    marked: list[str] = []
+    unnamed: list[str] = []
+    for name in candidates:
+        is_marked = method.defaults.get(name) is MERGED
+        if name in by_name or (is_marked and not wanted):
+            params.append(by_name.get(name) or Param(name))
+            marked += [name] * is_marked
+        elif is_marked:
+            unnamed.append(name)
+    if not params and wanted:
         missing = [param.name for param in wanted]
         raise _undeclared(f"{method.label} has no parameter", missing, method, candidates)
-    if not names:
+    if not params:
         raise MergeDefinitionError(
             f"Bare @mergeable merges the parameters whose default is MERGED, and {method.label} "
             f"has none. Write def {method.name}(self, x, *, deterministic=MERGED), or name the "
             f"parameters: @mergeable('deterministic'){_suggest_other_method(method, ())}."
         )
-    return Declaration(
-        method,
-        params=tuple([by_name[name] for name in names]),
-        names=names,
-        may_receive_merged=tuple([n for n in marked if n in names and len(method.chain) > 1]),
-        unnamed=tuple([name for name in marked if name not in names]),
-    )
+    names = tuple([param.name for param in params])
+    handed_on = tuple(marked) if len(method.chain) > 1 else ()
+    return Declaration(method, tuple(params), names, handed_on, tuple(unnamed))
 
 
 def _in_body(method: Method, param: Param) -> Param:
@@ -187,7 +193,7 @@ def _check(declaration: Declaration) -> None:
     """Refuse parameters that cannot be merged in their method."""
     method, params, names, *_ = declaration
     cls, fields = method.cls, _fields_of(method.cls)
-    merged, defaults = merged_names(method.function), read_defaults(method.function)
+    merged, defaults = merged_names(method.function), method.defaults
     for param in params:
         if param.name in merged:
             where = "" if method.definer is cls else f" by {method.definer.__qualname__}"

@@ -7,7 +7,7 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mergeparam._compat import qualified_name
-from mergeparam._declare.signature import Parameters, read_parameters
+from mergeparam._declare.signature import Parameters, read_defaults, read_parameters
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Method(NamedTuple):
     function: Any  # the FunctionType in the chain that declares the parameters
     ownership: Ownership
     parameters: Parameters
+    defaults: dict[str, object]  # of the function
     receiver: str  # the expression that is the object: `self`, or `args[0]`
 
     @property
@@ -104,7 +105,8 @@ def find_method(cls: type, name: str) -> Method:
         raise MergeDefinitionError(
             f"{label} has no parameter for the object itself. Add self as the first one."
         )
-    return Method(cls, name, definer, found, chain, function, ownership, parameters, receiver)
+    whose = definer, found, chain, function, ownership
+    return Method(cls, name, *whose, parameters, read_defaults(function), receiver)
 
 
 def find_definer(cls: type, name: str) -> type | None:

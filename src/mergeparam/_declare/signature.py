@@ -22,21 +22,16 @@ POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR
 class Parameters(NamedTuple):
     """The names in a `def` line, by kind and in order."""
 
-    positional_only: tuple[str, ...]
-    positional_or_keyword: tuple[str, ...]
-    var_positional: str | None
+    positional: tuple[str, ...]
     keyword_only: tuple[str, ...]
+    var_positional: str | None
     var_keyword: str | None
-
-    @property
-    def positional(self) -> tuple[str, ...]:
-        """Those that a caller may give by position."""
-        return self.positional_only + self.positional_or_keyword
+    positional_only: int  # how many of the positional ones callers cannot name
 
     @property
     def named(self) -> tuple[str, ...]:
         """Those that hold one argument each."""
-        return self.positional_only + self.positional_or_keyword + self.keyword_only
+        return self.positional + self.keyword_only
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -45,10 +40,9 @@ class Parameters(NamedTuple):
 
     def as_signature(self) -> str:
         """Return the parameters as they stand in a `def` line, without defaults."""
-        parts = list(self.positional_only)
-        if parts:
-            parts.append("/")
-        parts += self.positional_or_keyword
+        parts = [*self.positional]
+        if self.positional_only:
+            parts.insert(self.positional_only, "/")
         if self.var_positional is not None:
             parts.append(f"*{self.var_positional}")
         elif self.keyword_only:
@@ -62,16 +56,15 @@ class Parameters(NamedTuple):
 def read_parameters(code: CodeType) -> Parameters:
     """Return the parameters of a function's code."""
     names, flags = code.co_varnames, code.co_flags
-    positional, keyword_only = code.co_argcount, code.co_kwonlyargcount
     # The variadic ones stand behind all others: `*args` first, then `**kwargs`.
-    end = positional + keyword_only
+    end = code.co_argcount + code.co_kwonlyargcount
     has_args = bool(flags & inspect.CO_VARARGS)
     return Parameters(
-        positional_only=names[: code.co_posonlyargcount],
-        positional_or_keyword=names[code.co_posonlyargcount : positional],
+        positional=names[: code.co_argcount],
+        keyword_only=names[code.co_argcount : end],
         var_positional=names[end] if has_args else None,
-        keyword_only=names[positional:end],
         var_keyword=names[end + has_args] if flags & inspect.CO_VARKEYWORDS else None,
+        positional_only=code.co_posonlyargcount,
     )
 
 
