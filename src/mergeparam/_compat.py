@@ -47,10 +47,10 @@ def annotated_names(cls: type) -> frozenset[str]:
     return frozenset(get_annotations(cls, format=Format.FORWARDREF))
 
 
-def annotate_function(function: Callable[..., Any]) -> Callable[[int], dict[str, Any]] | None:
-    """Return what evaluates the annotations of a function; `None` before Python 3.14 (PEP 649)."""
-    annotate: Callable[[int], dict[str, Any]] | None = getattr(function, "__annotate__", None)
-    return annotate
+def annotations_attribute(function: Callable[..., Any]) -> str:
+    """Return the attribute of a function that holds its annotations, or what evaluates them."""
+    # Since 3.14 (PEP 649) they are evaluated when they are asked for, unless somebody set them.
+    return "__annotate__" if getattr(function, "__annotate__", None) else "__annotations__"
 
 
 def call_annotate(annotate: Callable[[int], dict[str, Any]], wanted: Format) -> dict[str, Any]:

@@ -58,11 +58,11 @@ names = {
         (Annotated[Any, "text"], None, Annotated[Any, "text"]),
         (Annotated[Optional[int], "text"], None, Annotated[Optional[int], "text"]),
         (Annotated[int, "text"], None, Optional[Annotated[int, "text"]]),
-        (without, None, Optional[without]),
+        (without, None, without),
         ((int, str), None, (int, str)),
         ((), UNSET, ()),
-        (print, None, Optional[print]),
-        (raising, None, Optional[raising]),
+        (print, None, print),
+        (raising, None, raising),
         # Text
         ("bool", None, "bool | None"),
         ("bool", UNSET, "bool"),
@@ -129,7 +129,7 @@ def test_whole_class(inject):
     mergeable("flag", "mode", Param("mask", unset=UNSET))(Layer)
 
     assert (1, 1, 1) == Layer()()
-    expected = {"flag": Optional[raising], "mode": (int,), "mask": "bool"}
+    expected = {"flag": raising, "mode": (int,), "mask": "bool"}
     assert expected == Layer.__call__.__annotations__
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import inspect
 import types
 import typing
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Format
 
-from mergeparam._compat import annotate_function, call_annotate, parse
+from mergeparam._compat import annotations_attribute, call_annotate, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,30 +21,20 @@ def optional_annotations(
     function: FunctionType, unset: Mapping[str, object]
 ) -> tuple[str, object]:
     """Return the attribute that holds the annotations of a function, and what it is to hold."""
-    annotate, names = annotate_function(function), function.__globals__
-    if annotate is None:
-        return "__annotations__", _with_optional(function.__annotations__, unset, names)
+    attribute, names = annotations_attribute(function), function.__globals__
+    annotate: Any = getattr(function, attribute)
+    if attribute == "__annotations__":
+        return attribute, _with_optional(annotate, unset, names)
 
-    # Since 3.14 (PEP 649) nothing is evaluated before its time.
+    # Nothing is evaluated before its time.
     def __annotate__(format: int, /) -> dict[str, Any]:  # noqa: A002, N807 - named as PEP 649 does
         if format == Format.VALUE_WITH_FAKE_GLOBALS:
             # Fake globals would have to be those of the function inside. Callers then ask for
             # another format, and that is answered below.
             raise NotImplementedError(format)
-        if format == Format.VALUE:
-            return _with_optional(annotate(format), unset, names)
         return _with_optional(call_annotate(annotate, Format(format)), unset, names)
 
-    return "__annotate__", __annotate__
-
-
-def copy_annotations(source: FunctionType, target: FunctionType) -> None:
-    """Give `target` the annotations of `source`, evaluated no earlier than there."""
-    annotate = annotate_function(source)
-    if annotate is not None:
-        target.__annotate__ = annotate  # type: ignore[attr-defined]  # of 3.14
-    else:
-        target.__annotations__ = source.__annotations__
+    return attribute, __annotate__
 
 
 def optional_signature(
@@ -82,13 +71,10 @@ def optional_annotation(
         return _optional_text(annotation, names or {}) if unset is None else annotation
     if _allows(annotation, unset):
         return annotation
-    addition = None if unset is None else type(unset)
     # What an annotation does when it is asked for a union is its author's business. The union is
     # for readers and tools; where there is none, the annotation stays as it is.
-    with contextlib.suppress(Exception):
-        return annotation | addition
     try:
-        return typing.Union[annotation, addition]  # noqa: UP007 - for objects without an |
+        return annotation | (None if unset is None else type(unset))
     except Exception:  # noqa: BLE001 - foreign code may raise anything
         return annotation
 
@@ -119,12 +105,10 @@ def _optional_text(text: str, names: Mapping[str, object]) -> str:
         # with dots between them are all that is evaluated here, so that no call runs. One that
         # is not defined yet, or only for type checkers, is taken to be a type.
         try:
-            found = eval(text, dict(names))  # noqa: S307 - see above
-        except Exception:  # noqa: BLE001 - an attribute may raise anything
-            found = object
-        try:
-            found | None
-        except Exception:  # noqa: BLE001 - so may a union
+            eval(f"{text} | None", dict(names))  # noqa: S307 - see above
+        except (NameError, AttributeError):
+            pass
+        except Exception:  # noqa: BLE001 - an attribute or a union may raise anything
             return text
     simple = isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp)
     return f"{text} | None" if simple else f"({text}) | None"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import Format
 
-from mergeparam._compat import annotate_function, call_annotate
+from mergeparam._compat import annotations_attribute, call_annotate
 from mergeparam._sentinels import MERGED
 
 if TYPE_CHECKING:
@@ -90,31 +90,22 @@ def change_defaults(
     )
 
 
-class OriginalSignature(NamedTuple):
-    """Defaults and annotations as the author wrote them, before the parameters were merged."""
-
-    defaults: tuple[object, ...] | None
-    kwdefaults: dict[str, object] | None
-    annotations: dict[str, Any]
-    annotate: Callable[[int], dict[str, Any]] | None
+class OriginalSignature(dict[str, Any]):
+    """The attributes of a function that merging changes, as the author wrote them."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let annotations travel as text: what would evaluate them holds the class's namespace."""
-        defaults, kwdefaults, annotations, annotate = self
-        if annotate is not None:
-            annotations = call_annotate(annotate, Format.STRING)
-        return OriginalSignature, (defaults, kwdefaults, annotations, None)
+        travelling = dict(self)
+        if "__annotate__" in travelling:
+            annotate = travelling.pop("__annotate__")
+            travelling["__annotations__"] = call_annotate(annotate, Format.STRING)
+        return OriginalSignature, (travelling,)
 
 
 def read_original(function: FunctionType) -> OriginalSignature:
-    """Return the defaults and annotations of a function, without evaluating any."""
-    annotate = annotate_function(function)
-    return OriginalSignature(
-        function.__defaults__,
-        function.__kwdefaults__ and dict(function.__kwdefaults__),
-        {} if annotate else dict(function.__annotations__),
-        annotate,
-    )
+    """Return what merging changes of a function, without evaluating annotations."""
+    names = "__defaults__", "__kwdefaults__", annotations_attribute(function)
+    return OriginalSignature([(name, getattr(function, name)) for name in names])
 
 
 def original_signature(function: FunctionType, original: OriginalSignature) -> inspect.Signature:
@@ -122,11 +113,8 @@ def original_signature(function: FunctionType, original: OriginalSignature) -> i
     before = FunctionType(
         function.__code__, function.__globals__, function.__name__, closure=function.__closure__
     )
-    before.__defaults__, before.__kwdefaults__ = original.defaults, original.kwdefaults
-    if original.annotate is not None:
-        before.__annotate__ = original.annotate  # type: ignore[attr-defined]  # of 3.14
-    else:
-        before.__annotations__ = original.annotations
+    for name, value in original.items():
+        setattr(before, name, value)
     return read_signature(before)
 
 

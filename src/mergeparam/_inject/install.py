@@ -16,11 +16,8 @@ from mergeparam._call.resolve import (
     make_unset,
     refuse_unnamed,
 )
-from mergeparam._declare.annotations import (
-    copy_annotations,
-    optional_annotations,
-    optional_signature,
-)
+from mergeparam._compat import annotations_attribute
+from mergeparam._declare.annotations import optional_annotations, optional_signature
 from mergeparam._declare.methods import (
     CARRIER_MODULE,
     MERGED_NAMES,
@@ -197,10 +194,9 @@ def copy_function(function: FunctionType, code: CodeType) -> FunctionType:
         code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
     vars(copy).update(vars(function))
-    for name in (*_NAMES, "__kwdefaults__", "__type_params__"):
+    for name in (*_NAMES, "__kwdefaults__", "__type_params__", annotations_attribute(function)):
         if hasattr(function, name):
             setattr(copy, name, getattr(function, name))
-    copy_annotations(function, copy)
     return copy
 
 
