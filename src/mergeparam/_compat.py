@@ -6,11 +6,11 @@ import ast
 import sys
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import Format, get_annotations
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
+
+    from typing_extensions import Format
 
 SPLICED_VERSIONS = (3, 11), (3, 15)
 """The first and the last CPython whose bytecode is tested."""
@@ -39,12 +39,6 @@ def qualified_name(code: CodeType, otherwise: str) -> str:
     # Other Pythons than CPython may not have it.
     name: str = getattr(code, "co_qualname", otherwise)
     return name
-
-
-def annotated_names(cls: type) -> frozenset[str]:
-    """Return the names that a class's own body annotates."""
-    # Names in annotations that are not defined yet must do no harm.
-    return frozenset(get_annotations(cls, format=Format.FORWARDREF))
 
 
 def annotations_attribute(function: Callable[..., Any]) -> str:

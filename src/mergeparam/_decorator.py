@@ -52,9 +52,8 @@ def mergeable(
         method: the method to merge them in, or several. Each listed method declares at least
             one of the parameters, and each parameter is declared by at least one method.
         provide: whether the merged values are provided to every call made inside the body, as
-            if it stood in `with mergeparam.provide(...):`. A generator or coroutine provides
-            only while it runs, not to what runs while it is suspended. Such a body gets code
-            of its own around it, whatever `inject` says.
+            if it stood in `with mergeparam.provide(...):`. A coroutine provides only while it
+            runs. Such a body gets code of its own around it, whatever `inject` says.
         inject: `"inline"` splices the merge into the method's code, `"wrap"` puts a generated
             wrapper with the same signature around it. `"auto"` splices where this interpreter
             and the method allow it; the environment variable `MERGEPARAM_INJECT` overrules it.
@@ -64,13 +63,14 @@ def mergeable(
         the decorator on top, as the last one applied.
 
     Raises:
-        MergeDefinitionError: the declaration cannot be right: a parameter that no listed method
-            declares, a default that would count as set, a default that cannot be made optional,
-            an attribute that the class does not have, a name given twice or merged already, a
-            static or class method, a callable whose signature cannot be read.
+        MergeDefinitionError: the declaration cannot be right: a name that no listed method or no
+            attribute has, that is given twice or merged already; a default that would count as
+            set; a required parameter behind; a static or class method; a callable that cannot
+            be read; a generator with `provide`; a parameter left at `MERGED`.
 
     Warns:
-        MergeWarning: a merged body reads the raw attribute.
+        MergeWarning: a merged body reads the raw attribute or merges once more, or `__init__`
+            stores a default that would count as set.
 
     >>> import attrs
     >>> from mergeparam import MERGED, mergeable

@@ -47,11 +47,10 @@ class Unset(NamedTuple):
 def find_unset(model: object) -> list[Unset]:
     """Find every merged object inside `model` that still needs something.
 
-    Before a long run it tells what was forgotten, and where. The walk goes through attributes
-    (in `__dict__` and slots, and so through the fields of attrs classes and dataclasses), lists,
-    tuples, dicts, the children of `torch.nn.Module`s and, where JAX is imported, through pytrees
-    (Flax NNX, Equinox). It visits every object once and calls no property, save one that a
-    `Param` names as its attribute.
+    Before a long run it tells what was forgotten, and where. The walk goes through attributes,
+    slots, lists, tuples, dicts, the children of `torch.nn.Module`s and, where JAX is imported,
+    pytrees (Flax NNX, Equinox). It visits every object once and calls no property, save one that
+    a `Param` names as its attribute.
 
     Args:
         model: any object.

@@ -27,9 +27,8 @@ def merged_params(target: object, method: str = "__call__") -> tuple[Param, ...]
         method: the method's name.
 
     Returns:
-        The `Param`s in the order of the signature, those that bases have declared included, with
-        private names as Python mangles them. It is empty where nothing is merged in the method:
-        also where a subclass overrides a merged method and does not merge in its own.
+        The `Param`s in the order of the signature, those of bases included, with private names as
+        Python mangles them; none where a subclass overrides the method and does not merge in it.
 
     >>> from mergeparam import MERGED, mergeable, merged_params
     >>> @mergeable("deterministic")
@@ -52,13 +51,10 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
 
     Returns:
         What callers may write: of a class, for any of its instances; of an instance, for this
-        one, now. A parameter that its constructor has set is gone where giving it would raise
-        (`on_conflict="raise"` and `"raise_if_different"`), and stays optional where it would not.
-        One that is unset, not provided where this is called, and has no default is required.
-        Where a parameter that callers may give by position is gone, those behind it can only be
-        given by name; one that is required where an optional one precedes is keyword-only. A
-        positional-only one stays, though it is set, where a required one follows: callers give
-        its `unset` object to reach that.
+        one, now. A parameter that its constructor has set is gone where giving it would raise,
+        and those of `unset_params` are required. What cannot be reached by position any more is
+        keyword-only; a positional-only one stays, though it is set, where a required one follows,
+        because callers give its `unset` object to reach that.
 
     Raises:
         MergeDefinitionError: the target has no such method, or its signature cannot be read.
@@ -129,10 +125,9 @@ def route(obj: object, /, **flags: Any) -> dict[str, Any]:  # noqa: ANN401 - val
         **flags: names and values of parameters.
 
     Returns:
-        The flags that are merged in `obj` and that its constructor has not set. One that has a
-        default is among them, because a default is only for when nobody says anything. What
-        counts is `__call__`; where that is not merged (PyTorch's modules, Keras' layers), every
-        merged method counts.
+        The flags that are merged in `obj` and that its constructor has not set, also where they
+        have a default. What counts is `__call__`; where that is not merged (PyTorch's modules,
+        Keras' layers), every merged method counts.
 
     >>> from mergeparam import MERGED, mergeable, route
     >>> @mergeable("deterministic")

@@ -39,9 +39,7 @@ class MergedType(enum.Enum):
 
 
 class UnsetType(enum.Enum):
-    """The type of `UNSET`, for annotations: `mask: Array | None | UnsetType`.
-
-    It has one member, so type checkers narrow a union of it with `is`:
+    """The type of `UNSET`, for annotations. Type checkers narrow a union of it with `is`:
 
     >>> from mergeparam import UNSET, UnsetType
     >>> def describe(mask: str | None | UnsetType) -> str:
@@ -61,9 +59,9 @@ MERGED: Final[Any] = MergedType.MERGED
 """The default that a merged parameter is written with.
 
 It is typed `Any`, so that `deterministic: bool = MERGED` is a plain `bool` in the body and
-optional for callers in every type checker. `mergeable` replaces it by the parameter's `unset`
-object (`None`) while the class is being defined, so no call ever sees it. Asking for its truth
-raises `MergeDefinitionError`, because that only happens in a class that was not decorated.
+optional for callers. `mergeable` replaces it by the parameter's `unset` object (`None`), so no
+call ever sees it. Asking for its truth raises `MergeDefinitionError`, because that only happens in
+a class that was not decorated.
 
 >>> import inspect
 >>> from mergeparam import MERGED, mergeable

@@ -132,14 +132,10 @@ class Param:
 
 
 class PrivateNames(NamedTuple):
-    """The names of what the merge reads besides the method's own parameters.
+    """The names of what the merge reads besides the method's own parameters."""
 
-    The names of the class's private methods end in `suffix`. `unset_globals` has, by parameter,
-    the globals that hold `unset` objects.
-    """
-
-    suffix: str
-    unset_globals: dict[str, str]
+    suffix: str  # in which the names of the class's private methods end
+    unset_globals: dict[str, str]  # by parameter, the global that holds its `unset` object
 
 
 @attrs.frozen
@@ -150,17 +146,13 @@ class MergedMethod:
     owner: str
     params: tuple[Param, ...]
     injection: Literal["inline", "wrap"]
-    size: int
-    """How many bytes of instructions the merge has in the method's code."""
-
+    size: int  # how many bytes of instructions the merge has in the method's code
+    # No other declaration has this number. The merge hands it to the private methods that it
+    # calls, because two classes that are merged under the same names may meet in one subclass.
     identity: int = attrs.field(eq=False)
-    """A number that no other declaration has. The merge hands it to the private methods that it
-    calls, because two classes that are merged under the same names may meet in one subclass."""
-
     names: PrivateNames = attrs.field(eq=False, repr=False)
     original: OriginalSignature = attrs.field(eq=False, repr=False)
-    provides: bool = False
-    """Whether the merged values are provided to the calls in the body."""
+    provides: bool = False  # whether the merged values are provided to the calls in the body
 
 
 @attrs.frozen

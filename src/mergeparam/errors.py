@@ -107,8 +107,6 @@ class ConflictingParamError(MergeError):
 class MergeDefinitionError(TypeError):
     """The declaration cannot be right; raised while the class is being defined.
 
-    The text names the class, the method and the parameter, and says what to write instead.
-
     >>> from mergeparam import mergeable
     >>> @mergeable("determinstic")
     ... class Dropout:

@@ -54,16 +54,11 @@ def warn_of_stored_defaults(declaration: Declaration) -> None:
         return  # it is generated, from fields whose defaults are checked, or not in Python
     defaults = read_defaults(init)
     for param in declaration.params:
-        # Mostly the parameter has the attribute's name, and no default that counts. Decoding the
-        # constructor would take longer than all else.
-        likely = param.attribute.lstrip("_")
-        counting = [name for name, held in defaults.items() if held is not param.unset]
-        if not counting or (likely not in counting and likely in init.__code__.co_varnames):
-            continue
-        stored = _stored_parameter(init.__code__, param.attribute)
-        default = defaults.get(stored, param.unset) if stored is not None else param.unset
-        conflicts = default is not param.unset and param.on_conflict in RAISING
-        if default is MERGED or conflicts:
+        # Decoding takes long, and many constructors have no default that counts.
+        counting = {name: held for name, held in defaults.items() if held is not param.unset}
+        stored = _stored_parameter(init.__code__, param.attribute) if counting else ""
+        default = counting.get(stored, param.unset)
+        if default is MERGED or (default is not param.unset and param.on_conflict in RAISING):
             giver = (
                 f"{cls.__qualname__}.__init__() stores its parameter {stored!r} as "
                 f"self.{param.attribute}, and gives it"
@@ -81,13 +76,13 @@ def _warn(message: str, function: FunctionType, line: int) -> None:
 
 def _stored_parameter(  # noqa: C901 - one operation after the other
     code: CodeType, attribute: str
-) -> str | None:
+) -> str:
     """Return the parameter that a constructor stores, as it is, in an attribute of the object."""
     if attribute not in code.co_names or not code.co_argcount:
-        return None
+        return ""
     loaded: list[str] = []
     changed: set[object] = set()
-    found, condition_ends = None, 0
+    found, condition_ends = "", 0
     for instruction in dis.get_instructions(code):
         name, value, arg = instruction.opname, instruction.argval, instruction.arg or 0
         # Since 3.13 one instruction may handle two locals, and store the first of them.
@@ -110,12 +105,12 @@ def _stored_parameter(  # noqa: C901 - one operation after the other
             *loaded, stored, receiver = ["", "", *loaded]
             if value == attribute and receiver == code.co_varnames[0]:
                 is_certain = stored not in changed and instruction.offset >= condition_ends
-                found = stored if is_certain else None
+                found = stored if is_certain else ""
         elif instruction.opcode in (*dis.hasjrel, *dis.hasjabs):
             loaded, condition_ends = [], max(condition_ends, value)
         elif name not in {"EXTENDED_ARG", "CACHE"}:
             loaded = []
-    return found or None
+    return found
 
 
 def _reading_lines(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:

@@ -10,8 +10,9 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
+from typing_extensions import Format, get_annotations
 
-from mergeparam._compat import annotated_names, qualified_name
+from mergeparam._compat import qualified_name
 from mergeparam._declare.methods import Method, find_method, mangle, merged_names, unwrap
 from mergeparam._declare.signature import read_defaults, read_parameters
 from mergeparam._sentinels import MERGED
@@ -287,7 +288,7 @@ def _may_have(method: Method, name: str) -> bool:
         is_maker = hasattr(base, "__dataclass_transform__") and "__dataclass_fields__" not in space
         if "__getattr__" in space and not is_maker:
             return True
-        if is_kept and (name in space or name in annotated_names(base)):
+        if is_kept and (name in space or name in get_annotations(base, format=Format.FORWARDREF)):
             return True
         # Another method than the merged one that mentions the name may set it. What evaluates
         # annotations mentions every field and sets nothing.
