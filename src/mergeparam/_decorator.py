@@ -91,56 +91,45 @@ def mergeable(
         ...
     mergeparam.errors.MissingParamError: Dropout.__call__(): 'deterministic' is set in neither ...
     """
-    if len(params) == 1 and isinstance(params[0], type):
-        return _decorate(params[0], (), method, provide, inject)
-
-    for given in params:
-        if not isinstance(given, str | Param):
+    is_bare = len(params) == 1 and isinstance(params[0], type)
+    given: tuple[str | Param, ...] = () if is_bare else params
+    for item in given:
+        if not isinstance(item, str | Param):
             raise MergeDefinitionError(
-                f"@mergeable got {shorten(given)}, which is no parameter. Put it on top of a "
+                f"@mergeable got {shorten(item)}, which is no parameter. Put it on top of a "
                 f"class, and give names or Params: @mergeable('deterministic')."
             )
 
     def decorate(cls: C) -> C:
-        return _decorate(cls, params, method, provide, inject)
+        load_adapters()
+        if not isinstance(cls, type):
+            raise MergeDefinitionError(
+                f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
+                f"class that has the constructor attribute; a function has no constructor."
+            )
+        frame = sys._getframe(1)  # noqa: SLF001 - there is no other way to the decorators above
+        while frame.f_globals is globals() and frame.f_back is not None:
+            frame = frame.f_back
+        for adapter in adapters:
+            adapter.check_decorators(cls, frame)
+        strategy = choose_injection(inject)
 
-    return decorate
+        # Everything that can be wrong is found before anything is changed.
+        declarations = declare(cls, given, method)
+        taken: set[str] = set()
+        plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
+        check_all_named(cls, declarations, frame)
+        for declaration in declarations:
+            warn_of_raw_reads(declaration)
+            warn_of_stored_defaults(declaration)
 
+        install(cls, plans)
+        for adapter in adapters:
+            adapter.finish_class(cls)
+            adapter.keep_merged(cls, merge_anew)
+        return cls
 
-def _decorate(
-    cls: C,
-    params: tuple[str | Param, ...],
-    methods: str | Iterable[str],
-    provide: bool,  # noqa: FBT001 - as it comes from the decorator's arguments
-    inject: str,
-) -> C:
-    load_adapters()
-    if not isinstance(cls, type):
-        raise MergeDefinitionError(
-            f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
-            f"class that has the constructor attribute; a function has no constructor."
-        )
-    frame = sys._getframe(1)  # noqa: SLF001 - there is no other way to the decorators above
-    while frame.f_globals is globals() and frame.f_back is not None:
-        frame = frame.f_back
-    for adapter in adapters:
-        adapter.check_decorators(cls, frame)
-    strategy = choose_injection(inject)
-
-    # Everything that can be wrong is found before anything is changed.
-    declarations = declare(cls, params, methods)
-    taken: set[str] = set()
-    plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
-    check_all_named(cls, declarations, frame)
-    for declaration in declarations:
-        warn_of_raw_reads(declaration)
-        warn_of_stored_defaults(declaration)
-
-    install(cls, plans)
-    for adapter in adapters:
-        adapter.finish_class(cls)
-        adapter.keep_merged(cls, merge_anew)
-    return cls
+    return decorate(params[0]) if is_bare else decorate
 
 
 def merge_anew(cls: type) -> None:

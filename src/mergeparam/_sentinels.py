@@ -39,7 +39,7 @@ class MergedType(enum.Enum):
 
 
 class UnsetType(enum.Enum):
-    """The type of `UNSET`, for annotations. Type checkers narrow a union of it with `is`:
+    """The type of `UNSET`, for annotations. Type checkers narrow a union of it with `is`.
 
     >>> from mergeparam import UNSET, UnsetType
     >>> def describe(mask: str | None | UnsetType) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 _MERGES_BY_HAND = ("merge_param", "first_from")
+_READING = ("LOAD_ATTR", "LOAD_METHOD")
+"""Until 3.11 methods had an operation of their own."""
 
 
 def warn_of_raw_reads(declaration: Declaration) -> None:
@@ -74,42 +76,24 @@ def _warn(message: str, function: FunctionType, line: int) -> None:
     warnings.warn_explicit(message, MergeWarning, file, line, module)
 
 
-def _stored_parameter(  # noqa: C901 - one operation after the other
-    code: CodeType, attribute: str
-) -> str:
+def _stored_parameter(code: CodeType, attribute: str) -> str:
     """Return the parameter that a constructor stores, as it is, in an attribute of the object."""
     if attribute not in code.co_names or not code.co_argcount:
         return ""
-    loaded: list[str] = []
-    changed: set[object] = set()
+    changed: set[str] = set()
     found, condition_ends = "", 0
-    for instruction in dis.get_instructions(code):
-        name, value, arg = instruction.opname, instruction.argval, instruction.arg or 0
-        # Since 3.13 one instruction may handle two locals, and store the first of them.
-        values = value if isinstance(value, tuple) else (value,)
-        if instruction.is_jump_target:
-            loaded = []  # which value it is depends on the way here
+    for instruction, values, stack in _walk(code):
+        name = instruction.opname
         if name.startswith("STORE_FAST"):
             changed |= {*(values if name == "STORE_FAST_STORE_FAST" else values[:1])}
-            loaded = [*values[1:]]
-        elif name.startswith("LOAD_FAST"):
-            loaded += values
-        elif name in {"LOAD_CONST", "LOAD_SMALL_INT"}:
-            loaded.append("")
-        elif name == "COPY" and len(loaded) >= arg:  # `self.one = self.other = flag`
-            loaded.append(loaded[-arg])
-        elif name == "SWAP" and len(loaded) >= arg:  # `self.flag, self.mode = flag, mode`
-            loaded[-arg], loaded[-1] = loaded[-1], loaded[-arg]
         elif name == "STORE_ATTR":
             # The value is loaded first, then the object: `self.flag = flag`.
-            *loaded, stored, receiver = ["", "", *loaded]
-            if value == attribute and receiver == code.co_varnames[0]:
+            stored, receiver = ["", "", *stack][-2:]
+            if values == (attribute,) and receiver == code.co_varnames[0]:
                 is_certain = stored not in changed and instruction.offset >= condition_ends
                 found = stored if is_certain else ""
         elif instruction.opcode in (*dis.hasjrel, *dis.hasjabs):
-            loaded, condition_ends = [], max(condition_ends, value)
-        elif name not in {"EXTENDED_ARG", "CACHE"}:
-            loaded = []
+            condition_ends = max(condition_ends, instruction.argval)
     return found
 
 
@@ -122,24 +106,39 @@ def _reading_lines(code: CodeType, receiver: str, names: list[str]) -> Iterator[
     # Decoding takes long, and most bodies name no such attribute at all.
     if not all([name in code.co_names for name in names]):
         return
-    # A run of instructions loads the object and then one name after the other.
-    line, progress = code.co_firstlineno, None
-    for instruction in dis.get_instructions(code):
+    line, path = code.co_firstlineno, ".".join([receiver, *names])
+    for instruction, values, stack in _walk(code):
         if instruction.positions is not None and instruction.positions.lineno is not None:
             line = instruction.positions.lineno
-        name, value = instruction.opname, instruction.argval
-        # A copy stands before the attribute in `self.flag += 1`.
-        if name in {"EXTENDED_ARG", "COPY", "DUP_TOP"}:
+        is_read = instruction.opname in _READING and stack
+        if is_read and f"{stack[-1]}.{values[0]}" == path:
+            yield line
+
+
+def _walk(code: CodeType) -> Iterator[tuple[dis.Instruction, tuple[str, ...], list[str]]]:
+    """Yield each instruction, what it names, and the names and paths on the stack before it."""
+    stack: list[str] = []
+    for instruction in dis.get_instructions(code):
+        name, value, arg = instruction.opname, instruction.argval, instruction.arg or 1
+        if instruction.is_jump_target:
+            stack = []  # which value it is depends on the way here
+        if name in {"EXTENDED_ARG", "CACHE"}:
             continue
+        # Since 3.13 one instruction may handle two locals, and store the first of them.
+        values = value if isinstance(value, tuple) else (value,)
+        yield instruction, values, stack
         if "LOAD_FAST" in name or "LOAD_DEREF" in name:
-            # Since 3.13 one instruction may handle two locals; the last one comes on top.
-            loaded = value[-1] if isinstance(value, tuple) else value
-            progress = 0 if loaded == receiver else None
-        # Until 3.11 methods had an operation of their own.
-        elif progress is not None and name in {"LOAD_ATTR", "LOAD_METHOD"}:
-            progress = progress + 1 if value == names[progress] else None
-            if progress == len(names):
-                yield line
-                progress = None
+            stack = [*values[1:]] if name.startswith("STORE") else [*stack, *values]
+        elif name in {"LOAD_CONST", "LOAD_SMALL_INT"}:
+            stack.append("")
+        elif name in _READING and stack:
+            stack[-1] += f".{value}"
+        # PyPy still has `DUP_TOP`.
+        elif name in {"COPY", "DUP_TOP"} and len(stack) >= arg:  # `self.one = self.other = flag`
+            stack.append(stack[-arg])
+        elif name == "SWAP" and len(stack) >= arg:  # `self.flag, self.mode = flag, mode`
+            stack[-arg], stack[-1] = stack[-1], stack[-arg]
+        elif name == "STORE_ATTR":
+            stack = stack[:-2]
         else:
-            progress = None
+            stack = []
