@@ -107,9 +107,8 @@ def mergeable(
                 f"@mergeable decorates a class, and {shorten(cls)} is none. Put it on top of the "
                 f"class that has the constructor attribute; a function has no constructor."
             )
-        frame = sys._getframe(1)  # noqa: SLF001 - there is no other way to the decorators above
-        while frame.f_globals is globals() and frame.f_back is not None:
-            frame = frame.f_back
+        # There is no other way to see the decorators above.
+        frame = sys._getframe(2 if is_bare else 1)  # noqa: SLF001
         for adapter in adapters:
             adapter.check_decorators(cls, frame)
         strategy = choose_injection(inject)

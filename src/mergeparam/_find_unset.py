@@ -88,7 +88,7 @@ def find_unset(model: object) -> list[Unset]:
     while waiting:
         obj, steps = waiting.popleft()
         names: list[str] = []
-        for method in methods_of(type(obj)):
+        for method in methods_of(type(obj)):  # type: ignore[arg-type]  # classes can be hashed
             try:
                 names += unset_params(obj, method)
             except AttributeError as error:

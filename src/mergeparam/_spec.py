@@ -75,13 +75,7 @@ class Param:
     """
 
     name: str = attrs.field(converter=_folded)
-    attribute: str = attrs.field(
-        default=None,
-        kw_only=True,
-        converter=attrs.Converter(
-            lambda given, self: self.name if given is None else _folded(given), takes_self=True
-        ),
-    )
+    attribute: str = attrs.field(default=None, kw_only=True, converter=_folded)
     unset: object = attrs.field(default=None, kw_only=True, eq=id)
     on_conflict: OnConflict = attrs.field(default="raise", kw_only=True)
     # attrs reads default=NOTHING as "has no default".
@@ -95,7 +89,11 @@ class Param:
                 f"Param(name={shorten(self.name)}) is no parameter's name. "
                 f"Write the name of a parameter of the method, such as Param('deterministic')."
             )
-        if self.attribute != name and not _is_path(self.attribute):
+        given: str | None = self.attribute
+        if given is None:
+            # This is attrs' way around a frozen class.
+            object.__setattr__(self, "attribute", name)
+        elif not _is_path(given):
             raise MergeDefinitionError(
                 f"Param({name!r}, attribute={shorten(self.attribute)}) is no path to an "
                 f"attribute. Write names with dots between them and without self, such as "

@@ -20,22 +20,18 @@ from mergeparam._spec import RAISING, Param
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from types import FrameType
 
 
 class Declaration(NamedTuple):
-    """A method and the parameters to merge in it, in the order of its signature.
-
-    Some parameters `may_receive_merged`: a wrapper may have read their default `MERGED` before,
-    and hand it on. Others with that default are `unnamed`: no `@mergeable` has named them yet.
-    """
+    """A method and the parameters to merge in it, in the order of its signature."""
 
     method: Method
     params: tuple[Param, ...]
     names: tuple[str, ...]
-    may_receive_merged: tuple[str, ...]
-    unnamed: tuple[str, ...]
+    may_receive_merged: tuple[str, ...]  # a wrapper may have read their default, and hand it on
+    unnamed: tuple[str, ...]  # left at `MERGED`: no `@mergeable` has named them yet
 
 
 def declare(
@@ -153,9 +149,8 @@ def _in_body(method: Method, param: Param) -> Param:
     if "__" not in param.name + param.attribute:
         return param
     # The compiler takes the name that the class had in its `class` statement.
-    function = method.function
-    path = qualified_name(function.__code__, function.__qualname__).split(".")
-    owner = path[-2] if len(path) > 1 else ""
+    code, otherwise = method.function.__code__, method.function.__qualname__
+    owner = f".{qualified_name(code, otherwise)}".split(".")[-2]
     names = [mangle(name, owner) for name in (param.name, *param.attribute.split("."))]
     return attrs.evolve(param, name=names[0], attribute=".".join(names[1:]))
 
@@ -296,18 +291,15 @@ def _may_have(method: Method, name: str) -> bool:
             if callable(held) and not key.startswith("__annotate"):
                 function = unwrap(held)[-1]
                 is_other = isinstance(function, FunctionType) and function is not method.function
-                if is_other and name in _names_and_strings(function.__code__):
+                if is_other and _mentions(function.__code__, name):
                     return True
     return False
 
 
-def _names_and_strings(held: object) -> Iterator[object]:
-    """Yield the names and strings in a function's code, those inside of other constants too."""
+def _mentions(held: object, name: str) -> bool:
+    """Whether code has a name, also as a string, in other constants and in functions inside."""
     if isinstance(held, CodeType):
-        yield from held.co_names
-        held = held.co_consts
+        return name in held.co_names or _mentions(held.co_consts, name)
     if isinstance(held, tuple):
-        for item in held:
-            yield from _names_and_strings(item)
-    else:
-        yield held
+        return any([_mentions(item, name) for item in held])
+    return held == name

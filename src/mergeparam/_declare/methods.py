@@ -65,11 +65,7 @@ class Method(NamedTuple):
     parameters: Parameters
     defaults: dict[str, object]  # of the function
     receiver: str  # the expression that is the object: `self`, or `args[0]`
-
-    @property
-    def label(self) -> str:
-        """The method's name in messages."""
-        return f"{self.cls.__qualname__}.{self.name}()"
+    label: str  # the method's name in messages
 
 
 def find_method(cls: type, name: str) -> Method:
@@ -106,7 +102,7 @@ def find_method(cls: type, name: str) -> Method:
             f"{label} has no parameter for the object itself. Add self as the first one."
         )
     whose = definer, found, chain, function, ownership
-    return Method(cls, name, *whose, parameters, read_defaults(function), receiver)
+    return Method(cls, name, *whose, parameters, read_defaults(function), receiver, label)
 
 
 def find_definer(cls: type, name: str) -> type | None:
