@@ -78,12 +78,9 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
         signature = signature.replace(parameters=others)
     if named is not None:
         return signature
-    gone, required = set(), set()
-    for param in merged_params(cls, method):
-        if param.on_conflict in RAISING and _is_set(target, param):
-            gone.add(param.name)
-        if _is_needed(target, param):
-            required.add(param.name)
+    params = merged_params(cls, method)
+    gone = {item.name for item in params if item.on_conflict in RAISING and _is_set(target, item)}
+    required = {item.name for item in params if _is_needed(target, item)}
     return without_parameters(signature, gone, required)
 
 

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 import types
+import typing
 from typing import Annotated, Any, Literal, Optional, Union
 
 import pytest
@@ -33,6 +34,8 @@ def function(): ...
 raising = Raising()
 without = type("Meta", (type,), {"__or__": lambda cls, other: NotImplemented})("without", (), {})
 names = {
+    "typing": typing,
+    **vars(typing),
     "array": function,
     "np": types.SimpleNamespace(array=function, Type=int),
     "raising": raising,
@@ -89,6 +92,9 @@ names = {
         ("np.Missing", None, "np.Missing | None"),
         ("Class", None, "Class | None"),
         ("Later", None, "Later | None"),
+        ("Later | None", None, "Later | None"),
+        ("dict[str, Any]", None, "dict[str, Any] | None"),
+        ("list[array(3)]", None, "list[array(3)] | None"),
     ],
     ids=repr,
 )

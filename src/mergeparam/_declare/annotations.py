@@ -98,34 +98,19 @@ def _optional_text(text: str, names: Mapping[str, object]) -> str:
         return text
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return repr(_optional_text(node.value, names))
-    if _text_allows_none(node):
-        return text
-    if isinstance(node, ast.Name | ast.Attribute):
-        # A name may stand for something that `| None` would raise for, such as a function. Names
-        # with dots between them are all that is evaluated here, so that no call runs. One that
-        # is not defined yet, or only for type checkers, is taken to be a type.
+    # A name may stand for something that `| None` would raise for, such as a function. Nothing is
+    # called here. What is not defined yet, or only for type checkers, is taken to be a type.
+    if not any([isinstance(inner, ast.Call) for inner in ast.walk(node)]):
         try:
-            eval(f"{text} | None", dict(names))  # noqa: S307 - see above
+            found = eval(text, dict(names))  # noqa: S307 - see above
+            if _allows(found, None):
+                return text
+            found | None
         except (NameError, AttributeError):
             pass
-        except Exception:  # noqa: BLE001 - an attribute or a union may raise anything
+        except Exception:  # noqa: BLE001 - foreign code may raise anything
             return text
+    if text.endswith(("None", "Any")):
+        return text
     simple = isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp)
     return f"{text} | None" if simple else f"({text}) | None"
-
-
-def _text_allows_none(node: ast.expr) -> bool:
-    match node:
-        case ast.Constant(value=None):
-            return True
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name in {"Any", "object"}
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _text_allows_none(left) or _text_allows_none(right)
-        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
-            members = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            if name in {"Union", "Literal"}:
-                return any(map(_text_allows_none, members))
-            return name == "Optional" or (name == "Annotated" and _text_allows_none(members[0]))
-        case _:
-            return False
