@@ -143,7 +143,7 @@ def merge_anew(cls: type) -> None:
             carrier.__mergeable__ = MergedClass(level.owner, own_methods(new))  # type: ignore[attr-defined]
             return
         names = {param.name for param in level.params}
-        chain = () if found is None else unwrap(found)
+        chain = unwrap(found)
         if found is None or any(names <= {*merged_names(link)} for link in chain):
             continue
         for link in chain:

@@ -13,22 +13,9 @@ from mergeparam._introspect import call_methods, check_instance, unset_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TypeAlias
 
-    # Of each step on the way to an object the format, and what stands in that.
-    _Steps: TypeAlias = tuple[tuple[str, object], ...]
-
-_OPAQUE_TYPES: tuple[type, ...] = (
-    str,
-    int,
-    float,
-    type,
-    types.BuiltinFunctionType,
-    types.FunctionType,
-    types.MethodType,
-    types.ModuleType,
-    types.NoneType,
-)
+_ROUTINES = (types.BuiltinFunctionType, types.FunctionType, types.MethodType)
+_OPAQUE_TYPES = (str, int, float, type, types.NoneType, types.ModuleType, *_ROUTINES)
 """Types whose values hold no part of a model. A module would lead to everything that is loaded."""
 
 
@@ -76,7 +63,7 @@ def find_unset(model: object) -> list[Unset]:
     """
     check_instance("find_unset", model)
     _frameworks.load_adapters()
-    opaque_types = list(_OPAQUE_TYPES)
+    opaque_types: list[type] = [*_OPAQUE_TYPES]
     for adapter in _frameworks.adapters:
         opaque_types += adapter.opaque_types
     opaque = tuple(opaque_types)
@@ -84,7 +71,8 @@ def find_unset(model: object) -> list[Unset]:
     found = []
     # The objects themselves are kept: an id is only theirs while they live.
     seen = {id(model): model}
-    waiting: collections.deque[tuple[Any, _Steps]] = collections.deque([(model, ())])
+    # With each object, the steps to it: the format of each, and what stands in that.
+    waiting = collections.deque[tuple[Any, tuple[tuple[str, object], ...]]]([(model, ())])
     while waiting:
         obj, steps = waiting.popleft()
         names: list[str] = []
@@ -103,7 +91,7 @@ def find_unset(model: object) -> list[Unset]:
     return found
 
 
-def _path(steps: _Steps) -> str:
+def _path(steps: tuple[tuple[str, object], ...]) -> str:
     return "".join([form.format(key) for form, key in steps])
 
 

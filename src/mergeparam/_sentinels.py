@@ -24,10 +24,10 @@ class MergedType(enum.Enum):
         """Refuse: a body sees `MERGED` only where the class of a method was not decorated."""
         # An override that is not decorated may have handed it on, through several calls.
         frame = sys._getframe(1)  # noqa: SLF001 - the only way to the body that asks
-        while frame.f_back is not None:
-            names, *_, held = inspect.getargvalues(frame.f_back)
-            if not any(held.get(name) is MERGED for name in names):
-                break
+        while frame.f_back is not None and any(
+            frame.f_back.f_locals.get(name) is MERGED
+            for name in inspect.getargvalues(frame.f_back).args
+        ):
             frame = frame.f_back
         code = frame.f_code
         raise MergeDefinitionError(

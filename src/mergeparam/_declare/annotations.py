@@ -62,12 +62,9 @@ def optional_annotation(
     unset: object,
     names: Mapping[str, object] | None = None,
 ) -> Any:  # noqa: ANN401 - likewise
-    """Return the annotation, allowing `unset` where it does not already.
-
-    Strings stay strings. Only `None` can be named in them without asking what the names of the
-    user's module mean; `names` has those, where they are known.
-    """
+    """Return the annotation, allowing `unset` where it does not already; strings stay strings."""
     if isinstance(annotation, str):
+        # Only `None` can be named without asking what is called so in the user's module.
         return _optional_text(annotation, names or {}) if unset is None else annotation
     if _allows(annotation, unset):
         return annotation

@@ -25,13 +25,9 @@ CARRIER_MODULE = "mergeparam.carrier"
 """What a base that carries the private methods of a protocol names as its module."""
 
 Ownership = Literal["own", "foreign", "opaque"]
-"""Whose function a method runs, by where the code was written:
-
-- `own`: in the body of this class. It is merged in place, so that whoever holds it (an alias, a
-  `partialmethod`, a wrapper, a registry) has the merge.
-- `foreign`: a plain function from elsewhere (a base, a module). This class gets a merged copy.
-- `opaque`: anything else. A merging wrapper goes around what the namespace holds.
-"""
+"""Whose function a method runs, by where the code was written: `own`, in the body of this class
+(it is merged in place, so that whoever holds it has the merge); `foreign`, a plain function from
+elsewhere (this class gets a merged copy); `opaque`, anything else (a wrapper goes around it)."""
 
 _LONGEST_CHAIN = 100
 """How many wrappers are looked through. Mocks and proxies answer to every attribute, so that a

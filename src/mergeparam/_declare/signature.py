@@ -127,39 +127,33 @@ def read_signature(function: Callable[..., Any]) -> inspect.Signature:
 
 def exposes(function: FunctionType, names: tuple[str, ...]) -> bool:
     """Whether a wrapper itself shows parameters to callers: by `MERGED`, or `__signature__`."""
-    if "__signature__" in vars(function):
-        return True
     defaults = read_defaults(function)
-    return any(defaults.get(name) is MERGED for name in names)
+    is_marked = any(defaults.get(name) is MERGED for name in names)
+    return is_marked or "__signature__" in vars(function)
 
 
 def without_parameters(
     signature: inspect.Signature, gone: set[str], required: set[str]
 ) -> inspect.Signature:
-    """Return the signature that callers have when some parameters are gone.
-
-    Each parameter of it is of a kind that callers can use. Those in `required` have to be given,
-    whatever their default is.
-    """
+    """Return what callers can use when some parameters are gone, and others are required."""
     # A positional-only parameter can be given only together with all that stand before it.
     kind = inspect.Parameter.POSITIONAL_ONLY
     demanded = [name for name, item in signature.parameters.items() if item.kind is kind]
     while demanded and demanded[-1] not in required:
         demanded.pop()
-    required = required | {*demanded}
+    gone, required = gone - {*demanded}, required | {*demanded}
     parameters, by_position, optional_before = [], True, False
     for name, parameter in signature.parameters.items():
         if name in required:
             parameter = parameter.replace(default=parameter.empty)  # noqa: PLW2901 - from here on
-        is_gone = name in gone and name not in demanded
         positional = parameter.kind in POSITIONAL
         is_required = parameter.default is parameter.empty
         # Behind a positional parameter that is gone, and from a required one behind an optional
         # one on, callers reach nothing by position any more.
-        if positional and (is_gone or (is_required and optional_before)):
+        if positional and (name in gone or (is_required and optional_before)):
             by_position = False
         optional_before = optional_before or (positional and not is_required)
-        if is_gone:
+        if name in gone:
             continue
         if by_position or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
             parameters.append(parameter)
