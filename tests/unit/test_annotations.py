@@ -23,7 +23,7 @@ class Raising:
     """An annotation that raises what it likes when it is asked for a union."""
 
     def __or__(self, other):
-        raise KeyError("no union")
+        raise AttributeError("no union")
 
     def __call__(self): ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import types
 import typing
@@ -99,12 +100,12 @@ def _optional_text(text: str, names: Mapping[str, object]) -> str:
     # called here. What is not defined yet, or only for type checkers, is taken to be a type.
     if not any([isinstance(inner, ast.Call) for inner in ast.walk(node)]):
         try:
-            found = eval(text, dict(names))  # noqa: S307 - see above
+            found: Any = type
+            with contextlib.suppress(NameError, AttributeError):
+                found = eval(text, dict(names))  # noqa: S307 - see above
             if _allows(found, None):
                 return text
             found | None
-        except (NameError, AttributeError):
-            pass
         except Exception:  # noqa: BLE001 - foreign code may raise anything
             return text
     if text.endswith(("None", "Any")):
