@@ -206,7 +206,8 @@ def listing(code):
     handlers = [
         (*(indices[offset] for offset in entry[:3]), *entry[3:]) for entry in sweep.handlers(code)
     ]
-    return instructions, [item.positions for item in items], handlers
+    positions = [sweep.without_width(*item.positions) for item in items]
+    return instructions, positions, handlers
 
 
 def assert_agreement(code, merge):

@@ -93,7 +93,7 @@ ENTRIES = [(kind, rest) for kind, payloads in PAYLOADS.items() for rest in paylo
 @pytest.mark.parametrize("alone", [False, True], ids=["between others", "alone"])
 @pytest.mark.parametrize(("kind", "rest"), ENTRIES)
 def test_lines(kind, rest, alone):
-    """Entries of every kind are cut in every way, by merges of sizes that need other entries."""
+    """Lines stay, and so do columns, but those of what shares the entry of the `RESUME`."""
     before, after = NEIGHBOURS
     table = entry(kind, 8, rest) if alone else before + entry(kind, 5, rest) + after
     for at, size in itertools.product(range(NEAREST, 8), [0, 1, 8, 9, 20]):
@@ -102,8 +102,14 @@ def test_lines(kind, rest, alone):
         # The line goes on counting where an entry says "nowhere".
         line = next((item[0] for item in reversed(old[:at]) if item[0] is not None), FIRST_LINE)
         new, inserted = splice(code, merge_of_size(size))
+        expected = old[:at] + [(line, line, None, None)] * size + old[at:]
+        found = list(new.co_positions())
+        if alone or at not in (1, 6):
+            # No compiler has "nowhere" at a `RESUME`.
+            expected = [item[0] or line for item in expected]
+            found = [item[0] or line for item in found]
 
-        assert old[:at] + [(line, line, None, None)] * size + old[at:] == list(new.co_positions())
+        assert expected == found
         assert 2 * size == inserted == len(new.co_code) - len(code.co_code)
 
 
@@ -354,7 +360,7 @@ def test_strange_begin(raw):
     [
         ("while d:\n    d = self.d\n", "[A-Z_]+"),
         ("for d in self:\n    d()\n", "[A-Z_]+"),
-        ("if d:\n    end\nself.x\n", "[A-Z_]+"),
+        (f"if d:\n    {splicer._MARKER}\nself.x\n", "[A-Z_]+"),
         # Read as a forward jump, this one would stay in the merge.
         ("d = yield from self\n", "JUMP_BACKWARD_NO_INTERRUPT"),
     ],
@@ -375,12 +381,11 @@ def test_merge_is_extracted_once():
     assert merge is not extract_merge(source, "self, x, d", ())
 
 
-@pytest.mark.parametrize("name", ["end", "end_", "merge", "identity"])
+@pytest.mark.parametrize("name", ["merge", "identity"])
 def test_parameter_named_as_the_template_is(name):
-    """What the template needs for itself gives way to the parameters' names."""
-    signature = f"self, end, {name}" if name != "end" else "self, end"
+    """What the template needs for itself does not get in the way of parameters."""
     by_hand = MergeForm("self", (Param(name),), unnamed=(name,))
-    code = function_code(f"def f({signature}): pass\n")
+    code = function_code(f"def f(self, {name}): pass\n")
     new, size = by_hand.splice_into(code)
     at = entry_point(code)
 

@@ -12,6 +12,7 @@ https://github.com/python/cpython/blob/main/InternalDocs/exception_handling.md
 from __future__ import annotations
 
 import collections
+import dis
 import functools
 import opcode
 import os
@@ -55,7 +56,7 @@ for _key, _size in enumerate(_entries) if isinstance(_entries, list) else _entri
     _CACHES[_OP[_key] if isinstance(_key, str) else _key] = _size
 
 _FIRST, _MORE, _SIX_BITS = 0x80, 0x40, 0x3F
-_NO_COLUMNS, _LONG, _LONGEST_ENTRY = 13, 14, 8
+_NO_COLUMNS, _LONGEST_ENTRY = 13, 8
 
 
 class SpliceError(Exception):
@@ -65,6 +66,9 @@ class SpliceError(Exception):
 Injection = Literal["auto", "inline", "wrap"]
 
 _VARIABLE = "MERGEPARAM_INJECT"
+
+_MARKER = "_mergeparam_end"
+"""A global that is loaded behind the merge in its template."""
 
 Instruction: TypeAlias = tuple[int, int]
 """An operation and its operand; for a jump, that is the index of the instruction it leads to."""
@@ -126,7 +130,7 @@ def splice(
                 consts.append(new)
         instructions.append((op, operand))
     raw = code.co_code
-    at, inserted = _body_offset(raw, code.co_name), _assemble(instructions)
+    at, inserted = entry_point(code), _assemble(instructions)
     size = len(inserted) // 2
     changed = code.replace(
         co_code=raw[:at] + inserted + raw[at:],
@@ -140,19 +144,15 @@ def splice(
 
 
 def entry_point(code: CodeType) -> int:
-    """Return the offset in bytes of the first instruction of the body."""
-    return _body_offset(code.co_code, code.co_name)
-
-
-def _body_offset(raw: bytes, name: str) -> int:
-    """Return the offset behind the `RESUME` that begins the body."""
+    """Return the offset in bytes of the body, which begins behind a `RESUME`."""
+    raw = code.co_code
     for offset in range(0, len(raw), 2):
         # A generator has a `RESUME` with another operand behind each of its yields.
         if raw[offset] == _RESUME and raw[offset + 1] == 0:
             return offset + 2 + 2 * _CACHES[_RESUME]
         if raw[offset] not in _PREFIX and raw[offset] != _EXTENDED_ARG:
             break
-    raise SpliceError(f"{name} does not begin as compiled functions do")
+    raise SpliceError(f"{code.co_name} does not begin as compiled functions do")
 
 
 @functools.lru_cache(maxsize=256)
@@ -164,68 +164,53 @@ def extract_merge(source: str, signature: str, cells: tuple[str, ...]) -> Merge:
     instructions load those.
     """
     body = "".join([f"    {line}\n" for line in source.splitlines()])
-    # A global that is loaded behind the merge marks its end. No parameter has this name.
-    marker = "end"
-    while marker in signature:
-        marker += "_"
     template = (
         f"def merge({signature}):\n"
         f"{body}"
         # Twice is long enough that the compiler does not copy it to every jump that leads here.
-        f"    {marker}\n"
-        f"    {marker}\n"
+        f"    {_MARKER}\n"
+        f"    {_MARKER}\n"
         f"    lambda: ({', '.join(cells)})\n"
     )
     module = compile(template, "<mergeparam template>", "exec", dont_inherit=True)
     code = next(item for item in module.co_consts if isinstance(item, CodeType))
 
-    # Every instruction up to the marker, and where each one begins. A prefix belongs to what
+    # Every instruction up to the marker, and which one begins where. A prefix belongs to what
     # follows it.
-    raw, offset, prefix = code.co_code, entry_point(code), 0
-    begins, decoded = [offset], []
-    while True:
-        op, arg = raw[offset], prefix << 8 | raw[offset + 1]
-        if op == _LOAD_GLOBAL and code.co_names[arg >> 1] == marker:
-            break
-        offset += 2 + 2 * _CACHES[op]
-        prefix = arg if op == _EXTENDED_ARG else 0
-        if op != _EXTENDED_ARG:
-            decoded.append((op, arg))
-            begins.append(offset)
+    at, begins = entry_point(code), {}
+    decoded: list[dis.Instruction] = []
+    for item in dis.get_instructions(code):
+        if item.offset >= at:
+            begins[item.offset] = len(decoded)
+            if item.opcode == _LOAD_GLOBAL and item.argval == _MARKER:
+                break
+            if item.opcode != _EXTENDED_ARG:
+                decoded.append(item)
 
-    # A jump counts code units from behind its own caches; from here on it has an index to go to.
     instructions = []
-    for index, (op, arg) in enumerate(decoded):
-        operand = arg
-        if op in _JUMPS:
-            target = begins[index + 1] + 2 * arg
-            if target not in begins or "BACKWARD" in opcode.opname[op]:
-                raise SpliceError(f"{opcode.opname[op]} leads out of the merge")
-            operand = begins.index(target)
-        instructions.append((op, operand))
+    for item in decoded:
+        operand = item.arg or 0
+        if item.opcode in _JUMPS:
+            # Here it is the index of an instruction.
+            operand = begins.get(item.argval, -1)
+            if operand < 0 or "BACKWARD" in item.opname:
+                raise SpliceError(f"{item.opname} leads out of the merge")
+        instructions.append((item.opcode, operand))
     return Merge(tuple(instructions), code.co_names, code.co_consts, code.co_stacksize)
 
 
 def _assemble(instructions: Sequence[Instruction]) -> bytes:
     """Encode instructions; an operand over 255 takes `EXTENDED_ARG`, which lengthens jumps."""
-    args = [0 if op in _JUMPS else arg for op, arg in instructions]
-    while True:
-        raw, begins = bytearray(), []
-        for (op, _), arg in zip(instructions, args, strict=True):
-            begins.append(len(raw))
-            for shift in (24, 16, 8):
-                if arg >> shift:
-                    raw += bytes((_EXTENDED_ARG, arg >> shift & 0xFF))
-            raw += bytes((op, arg & 0xFF)) + bytes(2 * _CACHES[op])
-        begins.append(len(raw))
-        # With longer instructions in between, jumps may reach farther than they did.
-        settled = [
-            (begins[arg] - begins[index + 1]) // 2 if op in _JUMPS else arg
-            for index, (op, arg) in enumerate(instructions)
-        ]
-        if settled == args:
-            return bytes(raw)
-        args = settled
+    # From the end on, because all jumps lead forward: what they pass is as long as it will be.
+    raw, lengths = b"", {len(instructions): 0}
+    for index, (op, arg) in reversed([*enumerate(instructions)]):
+        operand = (len(raw) - lengths[arg]) // 2 if op in _JUMPS else arg
+        encoded = bytes((op, operand & 0xFF)) + bytes(2 * _CACHES[op])
+        while operand := operand >> 8:
+            encoded = bytes((_EXTENDED_ARG, operand & 0xFF)) + encoded
+        raw = encoded + raw
+        lengths[index] = len(raw)
+    return raw
 
 
 def _shift_handlers(table: bytes, at: int, size: int) -> bytes:
@@ -263,38 +248,20 @@ def _shift_handlers(table: bytes, at: int, size: int) -> bytes:
 
 
 def _shift_lines(table: bytes, at: int, size: int) -> bytes:
-    """Give the merge the line of the `RESUME`, with no columns.
-
-    The other entries stay as they are, since each line is counted from the one before. Only an
-    entry that straddles `at` is split in two.
-    """
+    """Give the merge the line of the `RESUME`, with no columns."""
     full, rest = divmod(size, _LONGEST_ENTRY)
     lengths = [_LONGEST_ENTRY] * full + [rest] * bool(rest)
     new = b"".join([bytes((_FIRST | _NO_COLUMNS << 3 | length - 1, 0)) for length in lengths])
+    # Behind the entry that ends with the `RESUME`, or goes on behind it: then what follows is on
+    # the same line. Each line is counted from the one before, so that all others stay right.
     position = covered = 0
     while covered < at:
         if position == len(table):
             raise SpliceError("the line table ends before the body begins")
-        end = position + 1
-        while end < len(table) and not table[end] & _FIRST:
-            end += 1
-        entry, length = table[position:end], (table[position] & 7) + 1
-        if covered + length > at:
-            kept = at - covered
-            before = bytes((entry[0] & ~7 | kept - 1,)) + entry[1:]
-            # Behind the merge it goes on, for the same columns, on the line where it ended.
-            kind, columns = entry[0] >> 3 & 15, entry[1:]
-            if kind in (10, 11, 12):
-                kind = 10  # these three step forward by 0, 1 or 2 lines
-            elif kind in (_NO_COLUMNS, _LONG):
-                step_end = 0  # these two begin with a varint of lines to step
-                while columns[step_end] & _MORE:
-                    step_end += 1
-                columns = bytes(1) + columns[step_end + 1 :]
-            after = bytes((_FIRST | kind << 3 | length - kept - 1,)) + columns
-            return table[:position] + before + new + after + table[end:]
-        covered += length
-        position = end
+        covered += (table[position] & 7) + 1
+        position += 1
+        while position < len(table) and not table[position] & _FIRST:
+            position += 1
     return table[:position] + new + table[position:]
 
 

@@ -7,35 +7,37 @@ through a private method of the class. The code is of the body's own kind (gener
 
 from __future__ import annotations
 
+import ast
 import inspect
-from types import FunctionType
-from typing import TYPE_CHECKING
+import textwrap
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any
 
-from mergeparam._inject.codegen import arguments_source, compile_like, fresh_name
+from mergeparam._compat import parse
 from mergeparam._inject.source import EXITS, PROVIDE, RUN_IN_STEPS, body_method, merge_source
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
-    from types import CodeType
+    from collections.abc import Iterator
 
     from mergeparam._declare.checks import Declaration
     from mergeparam._spec import PrivateNames
 
 _ASYNC_GENERATOR = """\
-{steps}, {exits} = {call}, {receiver}.{exit_attribute}
+_mergeparam_steps, _mergeparam_exits = {call}, {receiver}.{exits}
 try:
-    {value} = await {steps}.__anext__()
+    _mergeparam_value = await _mergeparam_steps.__anext__()
     while True:
         try:
-            {sent} = yield {value}
-        except {exits}[0]:
-            await {steps}.aclose()
+            _mergeparam_sent = yield _mergeparam_value
+        except _mergeparam_exits[0]:
+            await _mergeparam_steps.aclose()
             raise
-        except {exits}[1] as {error}:
-            {value} = await {steps}.athrow({error})
+        except _mergeparam_exits[1] as _mergeparam_error:
+            _mergeparam_value = await _mergeparam_steps.athrow(_mergeparam_error)
         else:
-            {value} = await {steps}.asend({sent})
-except {exits}[2]:
+            _mergeparam_value = await _mergeparam_steps.asend(_mergeparam_sent)
+except _mergeparam_exits[2]:
     return
 """
 """`yield from` for async generators, which Python does not have."""
@@ -69,25 +71,23 @@ def wrap(
     # What goes around something is of the kind of that: a method made by `contextmanager` is none
     # that yields. A dispatcher is no function, and no kind shows.
     runs = method.found if method.ownership == "opaque" else method.function
-    arguments = arguments_source(parameters)
+    arguments = list(parameters.positional)
+    if parameters.var_positional is not None:
+        arguments.append(f"*{parameters.var_positional}")
     if not isinstance(runs, FunctionType):
         # It has been bound to the object, as it was in the class's namespace.
-        rest = f"*{parameters.var_positional}"
-        is_named = bool(parameters.positional)
-        arguments = (
-            arguments.partition(", ")[2] if is_named else arguments.replace(rest, f"{rest}[1:]", 1)
-        )
-    call = f"{receiver}.{body_method(method.name)}{names.suffix}({identity!r})({arguments})"
+        first = arguments.pop(0)
+        arguments[:0] = [f"{first}[1:]"] if first.startswith("*") else []
+    arguments += [f"{name}={name}" for name in parameters.keyword_only]
+    if parameters.var_keyword is not None:
+        arguments.append(f"**{parameters.var_keyword}")
+    body = f"{receiver}.{body_method(method.name)}{names.suffix}({identity!r})"
+    call = f"{body}({', '.join(arguments)})"
     flags = getattr(getattr(runs, "__code__", None), "co_flags", 0)
     # A generator function that `types.coroutine` has marked stays a generator function.
     if flags & inspect.CO_ASYNC_GENERATOR:
-        taken = parameters.all + method.function.__code__.co_freevars
-        wishes = ("steps", "exits", "value", "sent", "error")
-        names_ = {wish: fresh_name(wish, taken) for wish in wishes}
-        keyword, tail = (
-            "async def",
-            _ASYNC_GENERATOR.format(call=call, receiver=receiver, exit_attribute=EXITS, **names_),
-        )
+        keyword = "async def"
+        tail = _ASYNC_GENERATOR.format(call=call, receiver=receiver, exits=EXITS)
     elif flags & (inspect.CO_COROUTINE | inspect.CO_GENERATOR):
         if provides:
             pairs = ", ".join([f"{name!r}: {name}" for name in declaration.names])
@@ -99,4 +99,32 @@ def wrap(
         keyword, tail = "def", f"return {call}"
         if provides:
             tail = f"with {receiver}.{PROVIDE}({values}):\n    {tail}"
-    return compile_like(method.function, keyword, parameters, f"{merge}{tail}\n")
+    head = f"{keyword} wrapper({parameters.as_signature()}):"
+    return _compile_like(method.function.__code__, head, f"{merge}{tail}\n")
+
+
+def _compile_like(own: CodeType, head: str, body: str) -> CodeType:
+    """Compile a function into code that can take the place of a function's own.
+
+    Every line of it is on the user's `def` line, so that a traceback shows that line, and nothing
+    is added to `linecache`.
+    """
+    # A function cannot be given code with other free variables. Names that are mentioned behind a
+    # `return` are free variables, though nothing ever runs there.
+    free = ", ".join(own.co_freevars)
+    mention = f"return\n({free},)\n" if free else ""
+    inner = textwrap.indent(f"{body}{mention}", " " * 8)
+    tree = parse(f"def outer({free}):\n    {head}\n{inner}")
+    nodes: Iterator[Any] = ast.walk(tree)
+    for node in nodes:
+        if hasattr(node, "lineno"):
+            node.lineno = node.end_lineno = own.co_firstlineno
+            node.col_offset = node.end_col_offset = 0
+    code = compile(tree, own.co_filename, "exec", dont_inherit=True)
+    for _ in ("outer", "wrapper"):
+        code = next(item for item in code.co_consts if isinstance(item, CodeType))
+    # What `types.coroutine` has marked stays marked.
+    flags = code.co_flags | own.co_flags & inspect.CO_ITERABLE_COROUTINE
+    # PyPy has no `co_qualname`.
+    names = {name: getattr(own, name) for name in ("co_name", "co_qualname") if hasattr(own, name)}
+    return code.replace(co_flags=flags, **names)
