@@ -7,7 +7,6 @@ import functools
 import inspect
 import keyword
 import sys
-import textwrap
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
@@ -213,7 +212,7 @@ def _make_strict(
     the function may get other code, other defaults or another `__init__` later.
     """
 
-    def check(given: list[object], named: dict[str, object]) -> None:
+    def check(given: tuple[object, ...], named: dict[str, object]) -> None:
         # The function may have changed since it was bound.
         positions = _read_by_name(function)[0] if given else {}
         again = {name: given[at] for name, at in positions.items() if at < len(given)} | named
@@ -224,65 +223,44 @@ def _make_strict(
 
     # Behind the first position that is bound, nothing can be given by position.
     limit = min([positions.get(name, sys.maxsize) for name in values], default=sys.maxsize)
-    quick = min(limit, 3)
-    make = _compile_strict(tuple(values), quick)
-    return make(function, values, check, limit - quick, _NOT_GIVEN, *values.values())
+    make = _compile_strict(tuple(values))
+    return make(function, values, check, limit, _NOT_GIVEN, *values.values())
 
 
 _NOT_GIVEN = object()
 
+# To hand on `*args` and `**kwargs` takes twice as long as a call of a `functools.partial`. So the
+# first argument has a parameter of its own, which callers cannot name.
 _SOURCE = """\
-def make(function, values, check, spare, not_given, {cells}):
-    def strict({parameters}*others, **named):
-        if others or named:
-            if len(others) > spare:
-                check([{first}*others], named)
+def make(function, values, check, limit, not_given, {cells}):
+    def strict(first=not_given, /, *others, **named):
+        if others or named or not limit:
+            given = others if first is not_given else (first, *others)
+            if len(given) > limit:
+                check(given, named)
             try:
-{any_call}
+                return function(*given, {bound}, **named)
             except TypeError:
                 # Python itself refuses names that are given twice, before it calls.
-                check([], named)
+                check((), named)
                 raise
-{quick_call}
+        if first is not_given:
+            return function({bound})
+        return function(first, {bound})
     return strict
 """
 
 
 @functools.lru_cache(maxsize=256)
-def _compile_strict(names: tuple[str, ...], quick: int) -> Callable[..., Callable[..., Any]]:
-    """Compile what makes strict functions, once for all in which the same names are bound.
-
-    To hand on `*args` and `**kwargs` takes twice as long as a call of a `functools.partial`. So
-    the first arguments have parameters of their own, which callers cannot name, and calls that
-    give nothing else are written out for each number of arguments.
-
-    Args:
-        names: those that are bound.
-        quick: how many of the first arguments have parameters.
-    """
-    first = [f"a{index}" for index in range(quick)]
+def _compile_strict(names: tuple[str, ...]) -> Callable[..., Callable[..., Any]]:
+    """Compile what makes strict functions, once for all in which the same names are bound."""
     cells = [f"bound_{index}" for index in range(len(names))]
     bound = [f"{name}={cell}" for name, cell in zip(names, cells, strict=True)]
     # Not every name can be written in a call, and the compiler folds those that are not ASCII.
     is_plain = [name.isascii() and name.isidentifier() for name in names]
     if not all(is_plain) or not {*keyword.kwlist, "__debug__"}.isdisjoint(names):
-        bound = ["**values"]
-
-    def calls(indent: int, *, others: str = "", named: str = "") -> str:
-        lines = []
-        for count in range(quick, -1, -1):
-            given = [*first[:count], others if count == quick else "", *bound, named]
-            call = f"return function({', '.join(filter(None, given))})"
-            lines.append(f"if a{count - 1} is not not_given: {call}" if count else call)
-        return textwrap.indent("\n".join(lines), " " * indent)
-
-    source = _SOURCE.format(
-        cells=", ".join(cells),
-        parameters="".join([f"{name}=not_given, " for name in first]) + "/, " * bool(first),
-        first="".join([f"{name}, " for name in first]),
-        any_call=calls(16, others="*others", named="**named"),
-        quick_call=calls(8),
-    )
+        bound = []
+    source = _SOURCE.format(cells=", ".join(cells), bound=", ".join(bound) or "**values")
     namespace: dict[str, Callable[..., Callable[..., Any]]] = {}
     exec(compile(source, "<strict_partial>", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own source, in which the only foreign text is identifiers
     return namespace["make"]
