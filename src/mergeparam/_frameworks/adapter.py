@@ -23,10 +23,6 @@ class Adapter:
     def check_decorators(self, cls: type, frame: FrameType) -> None:
         """Refuse a class whose decorators, applied in this frame, would lose the merge."""
 
-    def checks_types(self, function: object) -> bool:  # noqa: ARG002 - see the subclasses
-        """Whether this is a wrapper that checks types, and so should see merged values."""
-        return False
-
     def finish_class(self, cls: type) -> None:
         """Do what the framework needs of a class that has just been merged."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import linecache
 from typing import TYPE_CHECKING
@@ -50,21 +51,15 @@ def _is_typechecked(found: object) -> bool:
 def _decorators_above(frame: FrameType) -> list[ast.expr]:
     """Return the decorators above the one whose line the frame is at."""
     lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-    for decorators in _decorator_lists("".join(lines)):
-        for index, decorator in enumerate(decorators):
-            if decorator.lineno <= frame.f_lineno <= (decorator.end_lineno or decorator.lineno):
-                return decorators[:index]
+    # If what stands there is no plain Python, typeguard cannot read it either.
+    with contextlib.suppress(SyntaxError):
+        for node in ast.walk(parse("".join(lines))):
+            above: list[ast.expr] = []
+            for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+                if decorator.lineno <= frame.f_lineno <= (decorator.end_lineno or 0):
+                    return above
+                above.append(decorator)
     return []
-
-
-@functools.lru_cache(maxsize=1)
-def _decorator_lists(source: str) -> list[list[ast.expr]]:
-    """Return the decorators of every class in a module, kept for the next class of it."""
-    try:
-        nodes = ast.walk(parse(source))
-    except SyntaxError:  # what stands there is no plain Python, and typeguard could not read it
-        return []
-    return [node.decorator_list for node in nodes if isinstance(node, ast.ClassDef)]
 
 
 def _value(node: ast.expr, frame: FrameType) -> object:
