@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+import attrs
+
 from mergeparam._frameworks import UNKNOWN_KEY, load_adapters, scope_followers
 
 if TYPE_CHECKING:
@@ -14,23 +16,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+@attrs.define(eq=False, init=False, repr=False)
 class Scope:
     """What one open `with` provides, on top of the scopes around it.
 
     Closing does not change a scope: contexts that were copied inside of it still see it.
     """
-
-    __slots__ = (
-        "__weakref__",
-        "beneath",
-        "closed",
-        "key",
-        "outer",
-        "own",
-        "owner",
-        "suspension",
-        "values",
-    )
 
     outer: Scope | None
     own: Mapping[str, object]

@@ -85,7 +85,7 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
             is_wrapper = isinstance(found, FunctionType) and found is not method.function
             if is_wrapper and exposes(found, plan.declaration.names):
                 shown = copy_function(found, found.__code__)
-                for change in _changes_of_signature(shown, unset):
+                for change in _changes_of_function(shown, shown.__code__, unset):
                     setattr(*change)
                 changes.append((cls, method.name, shown))
         else:
@@ -115,20 +115,13 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
 def _changes_of_function(
     function: FunctionType, code: CodeType, unset: dict[str, object]
 ) -> list[Change]:
-    return [
-        (function, "__code__", code),
-        *_changes_of_signature(function, unset),
-        (function, MERGED_NAMES, merged_names(function) + tuple(unset)),
-    ]
-
-
-def _changes_of_signature(function: FunctionType, unset: dict[str, object]) -> list[Change]:
-    """Return the changes that make parameters optional."""
-    code = function.__code__
+    """Return the changes that give a function its code, and make parameters optional."""
     named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     declared = {name: value for name, value in unset.items() if name in named}
     defaults, kwdefaults = change_defaults(function, declared)
     changes: list[Change] = [
+        (function, "__code__", code),
+        (function, MERGED_NAMES, merged_names(function) + tuple(unset)),
         (function, "__defaults__", defaults),
         (function, "__kwdefaults__", kwdefaults),
         (function, *optional_annotations(function, unset)),
