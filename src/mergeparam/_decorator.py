@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from mergeparam._call.resolve import as_reloaded, restore_identities
 from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
 from mergeparam._declare.checks import Declaration, check_all_named, declare
 from mergeparam._declare.methods import carrier_of, merged_names, own_methods, unwrap
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
-from mergeparam._inject.source import choose_suffix, share_unset
+from mergeparam._inject.source import share_unset
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
 from mergeparam._spec import MergedClass, MergedMethod, Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 C = TypeVar("C", bound=type[Any])
 
@@ -115,8 +115,7 @@ def mergeable(
 
         # Everything that can be wrong is found before anything is changed.
         declarations = declare(cls, given, method)
-        taken: set[str] = set()
-        plans = [_plan(declaration, strategy, provide, taken) for declaration in declarations]
+        plans = [_plan(declaration, strategy, provide) for declaration in declarations]
         check_all_named(cls, declarations, frame)
         for declaration in declarations:
             warn_of_raw_reads(declaration)
@@ -125,21 +124,30 @@ def mergeable(
         install(cls, plans)
         for adapter in adapters:
             adapter.finish_class(cls)
-            adapter.keep_merged(cls, merge_anew)
+            suffixes = [level.names.suffix for level in own_methods(cls)]
+            adapter.keep_merged(cls, functools.partial(merge_anew, suffixes=suffixes))
         return cls
 
     return decorate(params[0]) if is_bare else decorate
 
 
-def merge_anew(cls: type) -> None:
+def merge_anew(cls: type, suffixes: Sequence[str]) -> None:
     """Merge again in every own method whose function a tool has compiled anew in place."""
-    carrier, new = carrier_of(cls), as_reloaded(cls)
+    carrier = carrier_of(cls)
+    new: Any = sys.modules.get(cls.__module__)
+    for name in cls.__qualname__.split("."):
+        new = getattr(new, name, None)
     for level in reversed(own_methods(cls)):
         found: Any = vars(cls).get(level.name)
         code = getattr(found, "__code__", found)
-        if new is not cls and code is getattr(vars(new).get(level.name), "__code__", None):
+        newer = getattr(getattr(new, level.name, None), "__code__", None)
+        if new is not cls and newer is not None and newer is code:
             # Its functions have the code of the new class, and merge as those of that class do.
-            restore_identities(vars(carrier))
+            # What old wrappers hold asks under the old names, which autoreload has removed.
+            for old, other in zip(suffixes, own_methods(new), strict=False):
+                for name, held in [*vars(carrier_of(new)).items()]:
+                    if name.endswith(other.names.suffix):
+                        setattr(carrier, name.removesuffix(other.names.suffix) + old, held)
             carrier.__mergeable__ = MergedClass(level.owner, own_methods(new))  # type: ignore[attr-defined]
             return
         names = {param.name for param in level.params}
@@ -154,7 +162,7 @@ def merge_anew(cls: type) -> None:
         strategy = choose_injection("auto" if level.injection == "inline" else "wrap")
         (declaration,) = declare(cls, level.params, level.name)
         warn_of_raw_reads(declaration)
-        plan = _plan(declaration, strategy, level.provides, set())
+        plan = _plan(declaration, strategy, level.provides)
         # The private methods of before stay, for old functions in wrappers that were not changed.
         kept = tuple([other for other in own_methods(cls) if other is not level])
         carrier.__mergeable__ = MergedClass(level.owner, kept)  # type: ignore[attr-defined]
@@ -165,7 +173,6 @@ def _plan(
     declaration: Declaration,
     strategy: Injection,
     provides: bool,  # noqa: FBT001 - as it comes from the decorator's arguments
-    taken: set[str],
 ) -> Plan:
     """Work out the code of a merged method, and what the class will carry of it."""
     # What checks types should see merged values, so the merge goes around it.
@@ -173,17 +180,18 @@ def _plan(
         method = declaration.method._replace(ownership="opaque")
         declaration = declaration._replace(method=method)
     method, params = declaration.method, declaration.params
-    # Too large to be met again by chance, in this process or in another one that sends classes.
-    identity = int.from_bytes(os.urandom(7))
+    # Too long to be met again by chance, in this process or in another one that sends classes: a
+    # class inherits from others, or is merged twice, and each merge has methods of its own.
+    suffix = f"_{os.urandom(7).hex()}"
     # The globals of a function from elsewhere are not ours to add to.
     is_own = method.ownership == "own"
     unset_globals = share_unset(declaration) if is_own else {}
-    names = PrivateNames(choose_suffix(declaration, taken), unset_globals)
+    names = PrivateNames(suffix, unset_globals)
 
     code, size = None, 0
     if strategy != "wrap" and not provides:
         try:
-            code, size = splice_merge(declaration, names, identity)
+            code, size = splice_merge(declaration, names)
         except SpliceError as error:
             if strategy == "inline":
                 raise MergeDefinitionError(
@@ -196,14 +204,13 @@ def _plan(
         from mergeparam._inject.wrapper import wrap  # noqa: PLC0415
 
         injection = "wrap"
-        code = wrap(declaration, names, identity, provides=provides)
+        code = wrap(declaration, names, provides=provides)
     merged = MergedMethod(
         name=method.name,
         owner=method.cls.__qualname__,
         params=params,
         injection=injection,
         size=size,
-        identity=identity,
         names=names,
         original=read_original(method.function),
         provides=provides,

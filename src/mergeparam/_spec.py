@@ -145,9 +145,6 @@ class MergedMethod:
     params: tuple[Param, ...]
     injection: Literal["inline", "wrap"]
     size: int  # how many bytes of instructions the merge has in the method's code
-    # No other declaration has this number. The merge hands it to the private methods that it
-    # calls, because two classes that are merged under the same names may meet in one subclass.
-    identity: int = attrs.field(eq=False)
     names: PrivateNames = attrs.field(eq=False, repr=False)
     original: OriginalSignature = attrs.field(eq=False, repr=False)
     provides: bool = False  # whether the merged values are provided to the calls in the body

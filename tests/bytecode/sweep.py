@@ -25,7 +25,6 @@ import warnings
 
 from mergeparam import UNSET, Param
 from mergeparam._declare.signature import read_parameters
-from mergeparam._inject.source import IDENTITY as STAND_IN
 from mergeparam._inject.source import merge_source
 from mergeparam._inject.splice import extract_merge, splice
 from mergeparam._spec import POLICIES, PrivateNames
@@ -52,7 +51,6 @@ UNSETS = (None, UNSET, False, ...)
 UNCOMPILABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OSError)
 SHOWN_FAILURES = 10
 MARKER = "__behind_the_merge__"
-IDENTITY = 2**55 + 1
 
 
 class FileResult(typing.NamedTuple):
@@ -110,7 +108,6 @@ class MergeForm(typing.NamedTuple):
     receiver: str
     params: tuple[Param, ...]
     names: PrivateNames = PrivateNames("", {})
-    identity: int = IDENTITY
     may_receive_merged: tuple[str, ...] = ()
     unnamed: tuple[str, ...] = ()
 
@@ -121,10 +118,10 @@ class MergeForm(typing.NamedTuple):
     def splice_into(self, code):
         """Return the code with the merge in it, and its size, as `mergeable` makes it."""
         parameters = read_parameters(code)
-        source = self.source(names=self.names._replace(suffix=""), identity=STAND_IN)
+        source = self.source(names=self.names._replace(suffix=""))
         cells = tuple(name for name in parameters.all if name in code.co_cellvars)
         merge = extract_merge(source, parameters.as_signature(), cells)
-        return splice(code, merge, suffix=self.names.suffix, identity=self.identity)
+        return splice(code, merge, suffix=self.names.suffix)
 
 
 def merge_for(code):

@@ -129,13 +129,15 @@ def test_what_a_wrapper_carries():
 def test_private_methods_have_names(inject):
     """They are pickled as methods of the class are, and found under their own names."""
     layer = mergeable("flag", Param("mode", unset=object()), method="own")(make())
+    suffix = layer.__mergeable__.methods[0].names.suffix
     private = {
         name: held
         for name, held in vars(layer).items()
-        if hasattr(held, "__mergeparam_identity__")
+        if name.startswith("_mergeparam_") and name.endswith(suffix)
     }
 
-    assert {"_mergeparam_missing_flag", "_mergeparam_conflict_flag"} < private.keys()
+    expected = {f"_mergeparam_{kind}_flag{suffix}" for kind in ("missing", "conflict")}
+    assert expected < private.keys()
     for name, held in private.items():
         expected = name, f"{layer.__qualname__}.{name}", __name__
         assert expected == (held.__name__, held.__qualname__, held.__module__)

@@ -19,7 +19,7 @@ from mergeparam import (
 )
 from mergeparam._call import resolve
 from mergeparam._call.resolve import make_conflict, make_missing
-from mergeparam._spec import MergedClass, MergedMethod
+from mergeparam._spec import MergedClass, MergedMethod, PrivateNames
 
 
 @pytest.mark.parametrize("value", [0, False, "", np.zeros(2)])
@@ -35,9 +35,9 @@ def test_merge_param(value, unset):
         merge_param("flag", value, value, unset=unset)
 
 
-def declared(param, identity=7):
+def declared(param, suffix="_7"):
     """Return a class that carries a declaration of `param`, and the declaration."""
-    method = MergedMethod("call", "Layer", (param,), "inline", 0, identity, "", None)
+    method = MergedMethod("call", "Layer", (param,), "inline", 0, PrivateNames(suffix, {}), None)
     cls = type("Layer", (), {param.attribute: param.unset, "size": 3})
     cls.__mergeable__ = MergedClass("Layer", (method,))
     return cls, method
@@ -67,15 +67,15 @@ def test_neither(options, provided, expected):
     """What is provided comes first, then the default, then the error."""
     param = Param("flag", **options)
     cls, method = declared(param)
-    missing = make_missing(method, param, "ask")
+    missing = make_missing(method, param)
     with provide(**provided):
         if expected is MissingParamError:
             with pytest.raises(
                 MissingParamError, match=r"Layer\.call\(\): 'flag' is set in neither"
             ):
-                missing(cls(), 7)
+                missing(cls())
         else:
-            assert expected == missing(cls(), 7)
+            assert expected == missing(cls())
 
 
 def strange(compare):
@@ -107,12 +107,12 @@ def test_both(call, attribute, is_equal):
     for policy in ("raise", "raise_if_different"):
         param = Param("flag", on_conflict=policy)
         cls, method = declared(param)
-        conflict = make_conflict(method, param, "ask")
+        conflict = make_conflict(method, param)
         if is_equal and policy == "raise_if_different":
-            assert call is conflict(cls(), 7, call, attribute)
+            assert call is conflict(cls(), call, attribute)
         else:
             with pytest.raises(ConflictingParamError, match=r"Layer\.call\(\): 'flag'") as caught:
-                conflict(cls(), 7, call, attribute)
+                conflict(cls(), call, attribute)
             assert call is caught.value.call_value
             assert attribute is caught.value.attribute_value
 
@@ -123,14 +123,16 @@ def test_the_very_same_object():
     cls, method = declared(param)
     for strangers in (cls, type("Stranger", (), {})):
         with pytest.raises(ConflictingParamError):
-            make_conflict(method, param, "ask")(strangers(), 7, SAME, SAME)
+            make_conflict(method, param)(strangers(), SAME, SAME)
 
-    assert SAME is make_conflict(method, param, "ask", forwarded=True)(cls(), 7, SAME, SAME)
+    assert SAME is make_conflict(method, param, forwarded=True)(cls(), SAME, SAME)
     sub = type("Sub", (cls,), {})
-    sub.__mergeable__ = MergedClass("Sub", (attrs.evolve(method, identity=8, owner="Sub"),))
-    assert SAME is make_conflict(method, param, "ask")(sub(), 7, SAME, SAME)
+    sub.__mergeable__ = MergedClass(
+        "Sub", (attrs.evolve(method, names=PrivateNames("_8", {}), owner="Sub"),)
+    )
+    assert SAME is make_conflict(method, param)(sub(), SAME, SAME)
     with pytest.raises(ConflictingParamError, match=r"Sub\.call\(\) \(merged by Layer\)"):
-        make_conflict(method, param, "ask", forwarded=True)(sub(), 7, SAME, 1)
+        make_conflict(method, param, forwarded=True)(sub(), SAME, 1)
 
 
 def make(source, **names):

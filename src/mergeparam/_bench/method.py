@@ -49,8 +49,8 @@ def read_subject(cls: type, name: str) -> Subject:
     found = find_method(cls, name)
     function = found.function
     lines = linecache.getlines(function.__code__.co_filename, function.__globals__)
-    identities = {level.identity for level, _ in declarations(cls, name)}
-    levels = tuple(level for level in merged_methods_of(cls) if level.identity in identities)
+    suffixes = {level.names.suffix for level, _ in declarations(cls, name)}
+    levels = tuple(level for level in merged_methods_of(cls) if level.names.suffix in suffixes)
     begin = entry_point(function.__code__)
     return Subject(
         cls=cls,
@@ -99,8 +99,7 @@ def check_source(subject: Subject) -> None:
 def inline_source(subject: Subject) -> str:
     """Return the merge as Python source."""
     return "".join(
-        merge_source(subject.receiver, level.params, level.names, identity=level.identity)
-        for level in subject.levels
+        merge_source(subject.receiver, level.params, level.names) for level in subject.levels
     )
 
 

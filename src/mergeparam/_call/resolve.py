@@ -81,34 +81,14 @@ def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: obje
     return call_value
 
 
-IDENTITY_OF = "__mergeparam_identity__"
-"""The attribute of a private method that holds the identity of its declaration."""
-
-
-def restore_identities(namespace: Mapping[str, object]) -> None:
-    """Give private methods back the identity that they close over.
-
-    IPython's autoreload gives the functions of an old class the attributes of those of the new
-    class, and cannot change what they close over.
-    """
-    for held in namespace.values():
-        if isinstance(held, FunctionType) and IDENTITY_OF in vars(held):
-            at = held.__code__.co_freevars.index("identity")
-            own = {IDENTITY_OF: (held.__closure__ or ())[at].cell_contents}
-            # The two functions have one dict until now.
-            held.__dict__ = vars(held) | own
-
-
 # What these functions close over are plain values: Dynamo cannot trace objects of attrs in cells.
-def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[..., Any]:
+def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
     """Make the private method that is called where neither has set a parameter."""
-    identity, unset, default = method.identity, param.unset, param.default
+    suffix, unset, default = method.names.suffix, param.unset, param.default
     wanted, attribute, called, owner = param.name, param.attribute, method.name, method.owner
     default_for = read_default(param)
 
-    def missing(self: object, asked: int) -> Any:  # noqa: ANN401 - values are any object
-        if asked != identity:
-            return find_namesake(self, name, asked)(self, asked)
+    def missing(self: object) -> Any:  # noqa: ANN401 - values are any object
         takes_default = True
         # Mostly no scope is open anywhere, and then there is nothing to look for.
         if living.scopes:
@@ -127,11 +107,11 @@ def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[...,
         # Dynamo traces no frames; in a compiled call the error names one parameter.
         if not is_tracing():
             merge = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
-            others = _also_missing(self, identity, wanted, merge.f_locals)
+            others = _also_missing(self, suffix, wanted, merge.f_locals)
         raise missing_error(state, others)
 
-    def constant(self: object, asked: int) -> Any:  # noqa: ANN401 - likewise
-        return default if asked == identity and not living.scopes else missing(self, asked)
+    def constant(self: object) -> Any:  # noqa: ANN401 - likewise
+        return default if not living.scopes else missing(self)
 
     # The common case of a default takes as little as code by hand.
     is_constant = default is not attrs.NOTHING and not isinstance(default, attrs.Factory)  # type: ignore[arg-type]  # a class at run time
@@ -139,25 +119,23 @@ def make_missing(method: MergedMethod, param: Param, name: str) -> Callable[...,
 
 
 def make_conflict(
-    method: MergedMethod, param: Param, name: str, *, forwarded: bool = False
+    method: MergedMethod, param: Param, *, forwarded: bool = False
 ) -> Callable[..., Any]:
     """Make the private method that is called where both have set a parameter.
 
     It is `forwarded` for a subclass that merges the parameter again: its body holds the merged
     value and may hand it on to `super()`, so that the very same object twice is no conflict.
     """
-    identity, compares = method.identity, param.on_conflict == "raise_if_different"
+    suffix, compares = method.names.suffix, param.on_conflict == "raise_if_different"
     wanted, attribute, called, owner = param.name, param.attribute, method.name, method.owner
 
-    def conflict(self: object, asked: int, call_value: Any, attribute_value: Any) -> Any:  # noqa: ANN401 - values are any object
-        if forwarded and call_value is attribute_value and asked == identity:
+    def conflict(self: object, call_value: Any, attribute_value: Any) -> Any:  # noqa: ANN401 - values are any object
+        if forwarded and call_value is attribute_value:
             return call_value
-        if asked != identity:
-            return find_namesake(self, name, asked)(self, asked, call_value, attribute_value)
         if compares and is_equal(call_value, attribute_value):
             return call_value
         # In a class with several bases, another base may come first and merge the parameter too.
-        if call_value is attribute_value and _is_forwarded(type(self), identity, called, wanted):
+        if call_value is attribute_value and _is_forwarded(type(self), suffix, called, wanted):
             return call_value
         if call_value is MERGED:
             override = find_definer(type(self), called)
@@ -174,17 +152,13 @@ def make_conflict(
     return conflict
 
 
-def make_unset(method: MergedMethod, param: Param, name: str) -> Callable[..., Any]:
+def make_unset(param: Param) -> Callable[..., Any]:
     """Make the private method that returns the object that means "not set" for a parameter."""
-    identity, unset = method.identity, param.unset
-
-    def unset_object(self: object, asked: int) -> object:
-        return unset if asked == identity else find_namesake(self, name, asked)(self, asked)
-
-    return unset_object
+    unset = param.unset
+    return lambda _: unset
 
 
-def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noqa: ANN401 - whatever the class's namespace held
+def make_body(body: Any) -> Callable[..., Any]:  # noqa: ANN401 - whatever the class's namespace held
     """Make the private method that returns the body of a wrapped method.
 
     A function takes the object as its first argument. Everything else is bound to the object, as
@@ -193,9 +167,7 @@ def make_body(identity: int, body: Any, name: str) -> Callable[..., Any]:  # noq
     # Dynamo of PyTorch 2.11 cannot trace the `__get__` of a function.
     bind = None if isinstance(body, FunctionType) else getattr(type(body), "__get__", None)
 
-    def body_for(self: object, asked: int) -> Any:  # noqa: ANN401 - likewise
-        if asked != identity:
-            return find_namesake(self, name, asked)(self, asked)
+    def body_for(self: object) -> Any:  # noqa: ANN401 - likewise
         return body if bind is None else bind(body, self, type(self))
 
     body_for.__wrapped__ = body  # type: ignore[attr-defined]  # for tools that look for it
@@ -210,37 +182,6 @@ def refuse_unnamed(self: object, name: str) -> NoReturn:
     )
 
 
-def find_namesake(self: object, name: str, identity: int) -> Callable[..., Any]:
-    """Find the private method of a declaration behind another one of the same name.
-
-    Two classes that know nothing of each other have private methods of the same names. Where a
-    class inherits from both, attribute lookup finds those of the first one.
-    """
-    mro = type(self).__mro__
-    for classes in (mro, map(as_reloaded, mro)):
-        for base in classes:
-            method = vars(base).get(name)
-            if getattr(method, IDENTITY_OF, None) == identity:
-                return method  # type: ignore[return-value]  # it has our mark
-    raise MergeDefinitionError(
-        f"{type(self).__qualname__} runs a method that another class has merged, and has no part "
-        f"in that class. Inherit from it, or share the function before it is merged and put "
-        f"@mergeable on both classes."
-    )
-
-
-def as_reloaded(cls: type) -> type:
-    """Return the class that is now where a class was defined.
-
-    IPython's autoreload runs a module again, and gives the functions of old classes the code of
-    the new ones. Their private methods it cannot make new: closures stay those of before.
-    """
-    found: object = sys.modules.get(cls.__module__)
-    for name in cls.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found if isinstance(found, type) else cls
-
-
 def read_default(param: Param) -> Callable[[object], object]:
     """Return what tells the default for an object; the `unset` object where there is none."""
     default: Any = param.unset if param.default is attrs.NOTHING else param.default
@@ -250,11 +191,11 @@ def read_default(param: Param) -> Callable[[object], object]:
     return factory if default.takes_self else lambda _: factory()
 
 
-def _is_forwarded(cls: type, identity: int, method: str, param: str) -> bool:
+def _is_forwarded(cls: type, suffix: str, method: str, param: str) -> bool:
     """Whether a class before the one of this declaration merges the parameter of the method."""
     merges_before = False
     for level in merged_methods_of(cls):
-        if level.identity == identity:
+        if level.names.suffix == suffix:
             return merges_before
         if level.name == method and any([param == other.name for other in level.params]):
             merges_before = True
@@ -275,15 +216,13 @@ def is_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - values are any obj
         return False
 
 
-def _also_missing(
-    self: object, identity: int, first: str, given: Mapping[str, object]
-) -> list[str]:
+def _also_missing(self: object, suffix: str, first: str, given: Mapping[str, object]) -> list[str]:
     """Return the names of the other parameters that are missing in a call.
 
     The local variables of the call are `given`. Parameters before the first one are merged there.
     """
     levels = list(merged_methods_of(type(self)))
-    here = next((level for level in levels if level.identity == identity), None)
+    here = next((level for level in levels if level.names.suffix == suffix), None)
     missing: list[str] = []
     for level in levels:
         # Stacked decorators have a declaration each, in the class of the first one.

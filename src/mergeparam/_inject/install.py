@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mergeparam._call.provide import provide, run_in_steps
 from mergeparam._call.resolve import (
-    IDENTITY_OF,
     make_body,
     make_conflict,
     make_missing,
@@ -141,13 +140,13 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
     made: dict[str, Any] = {}
     for param in method.params:
         name = MISSING_METHOD + param.name + suffix
-        made[name] = make_missing(method, param, name)
+        made[name] = make_missing(method, param)
         if param.on_conflict in RAISING:
             name = CONFLICT_METHOD + param.name + suffix
-            made[name] = make_conflict(method, param, name)
+            made[name] = make_conflict(method, param)
         if literal_of(param.unset) is None and param.name not in method.names.unset_globals:
             name = UNSET_METHOD + param.name + suffix
-            made[name] = make_unset(method, param, name)
+            made[name] = make_unset(param)
     if method.injection == "wrap":
         name = body_method(method.name) + suffix
         body = own.found
@@ -157,12 +156,11 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
             body.__doc__ = None
             # It is no method that subclasses could override.
             vars(body).pop("__isabstractmethod__", None)
-        made[name] = make_body(method.identity, body, name)
+        made[name] = make_body(body)
     for name, function in made.items():
         # Found under its own name, so that it is pickled like other methods of the class.
         function.__module__, function.__name__ = cls.__module__, name
         function.__qualname__ = f"{cls.__qualname__}.{name}"
-        setattr(function, IDENTITY_OF, method.identity)
         # Runtime type checkers that decorate whole classes leave alone what has this mark.
         function.__no_type_check__ = True
     # A base's body may be handed what this class has merged, and then asks about a conflict.
@@ -172,8 +170,7 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
                 name = CONFLICT_METHOD + param.name + level.names.suffix
                 again = any([param.name == other.name for other in method.params])
                 if again and param.on_conflict in RAISING:
-                    made[name] = make_conflict(level, param, name, forwarded=True)
-                    setattr(made[name], IDENTITY_OF, level.identity)
+                    made[name] = make_conflict(level, param, forwarded=True)
     if method.injection == "wrap":
         made[EXITS] = EXIT_CLASSES
     if method.provides:

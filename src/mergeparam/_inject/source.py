@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
     from mergeparam._spec import Param, PrivateNames
 
-IDENTITY = "<identity>"
-"""Stands for a declaration's identity in the source that is compiled once for many methods."""
-
 CONFLICT_METHOD, UNSET_METHOD = "_mergeparam_conflict_", "_mergeparam_unset_"
 PRIVATE_METHODS = (MISSING_METHOD, CONFLICT_METHOD, UNSET_METHOD)
 """How the names of the private methods begin that the class has for each merged parameter."""
@@ -50,27 +47,11 @@ def literal_of(unset: object) -> str | None:
     return None
 
 
-def choose_suffix(declaration: Declaration, taken: set[str]) -> str:
-    """Return a suffix for private names that neither a base nor `taken` has; add to `taken`."""
-    wanted = [body_method(declaration.method.name)]
-    for name in declaration.names:
-        wanted += [prefix + name for prefix in PRIVATE_METHODS]
-    spaces = (*map(vars, declaration.method.cls.__mro__), taken)
-    number, suffix, names = 1, "", wanted
-    while any([name in space for space in spaces for name in names]):
-        number += 1
-        suffix = f"_{number}"
-        names = [name + suffix for name in wanted]
-    taken.update(names)
-    return suffix
-
-
 def merge_source(
     receiver: str,
     params: tuple[Param, ...],
     names: PrivateNames,
     *,
-    identity: object = IDENTITY,
     may_receive_merged: tuple[str, ...] = (),
     unnamed: tuple[str, ...] = (),
 ) -> str:
@@ -90,9 +71,9 @@ def merge_source(
         name, attribute = param.name, f"{receiver}.{param.attribute}"
         unset = literal_of(param.unset) or names.unset_globals.get(name)
         if unset is None:
-            unset = f"{receiver}.{UNSET_METHOD}{name}{names.suffix}({identity!r})"
-        ask = f"{receiver}.{MISSING_METHOD}{name}{names.suffix}({identity!r})"
-        decide = f"{receiver}.{CONFLICT_METHOD}{name}{names.suffix}({identity!r}, "
+            unset = f"{receiver}.{UNSET_METHOD}{name}{names.suffix}()"
+        ask = f"{receiver}.{MISSING_METHOD}{name}{names.suffix}()"
+        decide = f"{receiver}.{CONFLICT_METHOD}{name}{names.suffix}("
         if name in may_receive_merged:
             lines += [
                 f"if {name} is {receiver}.{MERGED_ATTRIBUTE}:",

@@ -24,7 +24,6 @@ from mergeparam._compat import has_known_bytecode
 from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._inject.source import (
     CONFLICT_METHOD,
-    IDENTITY,
     PRIVATE_METHODS,
     merge_source,
 )
@@ -83,9 +82,7 @@ class Merge(NamedTuple):
     stacksize: int
 
 
-def splice_merge(
-    declaration: Declaration, names: PrivateNames, identity: int
-) -> tuple[CodeType, int]:
+def splice_merge(declaration: Declaration, names: PrivateNames) -> tuple[CodeType, int]:
     """Return the code of a declared method with its merge, and the merge's size in bytes."""
     method, params = declaration.method, declaration.params
     if method.ownership == "opaque":
@@ -101,12 +98,10 @@ def splice_merge(
     code = method.function.__code__
     cells = tuple([name for name in method.parameters.all if name in code.co_cellvars])
     merge = extract_merge(source, method.parameters.as_signature(), cells)
-    return splice(code, merge, suffix=names.suffix, identity=identity)
+    return splice(code, merge, suffix=names.suffix)
 
 
-def splice(
-    code: CodeType, merge: Merge, *, suffix: str = "", identity: object = IDENTITY
-) -> tuple[CodeType, int]:
+def splice(code: CodeType, merge: Merge, *, suffix: str = "") -> tuple[CodeType, int]:
     """Return `code` with a merge before its body, and the merge's size in bytes."""
     names, consts, instructions = list(code.co_names), list(code.co_consts), []
     for op, arg in merge.instructions:
@@ -123,11 +118,10 @@ def splice(
             const = merge.consts[arg]
             # New constants only: among the target's own, 1 and True are equal.
             operand = len(code.co_consts)
-            new = identity if const == IDENTITY else const
-            while operand < len(consts) and consts[operand] is not new:
+            while operand < len(consts) and consts[operand] is not const:
                 operand += 1
             if operand == len(consts):
-                consts.append(new)
+                consts.append(const)
         instructions.append((op, operand))
     raw = code.co_code
     at, inserted = entry_point(code), _assemble(instructions)
@@ -291,7 +285,7 @@ def can_splice() -> bool:
         ]
     except Exception:  # noqa: BLE001 - however it fails, the wrapper serves
         return False
-    merged = ((IDENTITY,), 6, 5, (IDENTITY, 6, 5))
+    merged = ((), 6, 5, (6, 5))
     return found == [[1, [value] * 2, (3,)] for value in merged]
 
 

@@ -43,9 +43,7 @@ except _mergeparam_exits[2]:
 """`yield from` for async generators, which Python does not have."""
 
 
-def wrap(
-    declaration: Declaration, names: PrivateNames, identity: int, *, provides: bool
-) -> CodeType:
+def wrap(declaration: Declaration, names: PrivateNames, *, provides: bool) -> CodeType:
     """Return code that merges and then calls the body, in a scope of the merged values or not."""
     method, params = declaration.method, declaration.params
     receiver, parameters = method.receiver, method.parameters
@@ -64,7 +62,6 @@ def wrap(
         receiver,
         params,
         names,
-        identity=identity,
         may_receive_merged=declaration.may_receive_merged,
         unnamed=declaration.unnamed,
     )
@@ -81,7 +78,7 @@ def wrap(
     arguments += [f"{name}={name}" for name in parameters.keyword_only]
     if parameters.var_keyword is not None:
         arguments.append(f"**{parameters.var_keyword}")
-    body = f"{receiver}.{body_method(method.name)}{names.suffix}({identity!r})"
+    body = f"{receiver}.{body_method(method.name)}{names.suffix}()"
     call = f"{body}({', '.join(arguments)})"
     flags = getattr(getattr(runs, "__code__", None), "co_flags", 0)
     # A generator function that `types.coroutine` has marked stays a generator function.
