@@ -27,12 +27,7 @@ class Adapter:
         """Do what the framework needs of a class that has just been merged."""
 
     def keep_merged(self, cls: type, merge_anew: Callable[[type], None]) -> None:
-        """See to it that a class stays merged where the framework changes it in place.
-
-        Args:
-            cls: the class that has just been merged.
-            merge_anew: does so again with every method of a class that has lost its merge.
-        """
+        """Use `merge_anew` where the framework takes the merge out of methods of the class."""
 
     # While calls are being made.
 

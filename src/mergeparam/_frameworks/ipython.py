@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import IPython
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 class IPythonAdapter(Adapter):
     """Knows what `%autoreload` does to classes."""
 
-    def __init__(self) -> None:
-        """Know of no class yet."""
-        self._merged = weakref.WeakKeyDictionary[type, "Callable[[type], None]"]()
+    _merged: ClassVar = weakref.WeakKeyDictionary[type, "Callable[[type], None]"]()
 
     def keep_merged(self, cls: type, merge_anew: Callable[[type], None]) -> None:
         """Merge the class anew whenever it has been changed.

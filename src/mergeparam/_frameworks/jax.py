@@ -116,8 +116,7 @@ class JaxAdapter(Adapter):
     def closed_elsewhere(self, owner: provide) -> None:
         """Forget that the scope may be suspended, if this is the thread that opened it."""
         suspensions = self._thread.suspensions
-        for suspension in [one for one in suspensions if one() is owner][:1]:
-            suspensions.discard(suspension)
+        suspensions.difference_update([one for one in suspensions if one() is owner][:1])
         if self._key is not None and self._key.value is _NO_KEY:
             self._set_key(self._again(_NO_KEY), None)
 

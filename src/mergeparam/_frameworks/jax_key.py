@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import jax
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
-
-_COMPARED = (bool, int, str, bytes, type(None))
-_CONTAINERS = (tuple, frozenset)
-_SHOWN = (float, complex)
 
 
 def key_of(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
@@ -24,9 +20,9 @@ def key_of(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
     are. What has none may change, so its key equals no other, and the function is traced again.
     """
     kind = type(value)
-    if kind in _COMPARED:
+    if kind in (bool, int, str, bytes, type(None)):
         return kind, value
-    if kind in _CONTAINERS:
+    if kind in (tuple, frozenset):
         return kind, kind([key_of(item) for item in value])
     if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
         return _Value(value, by_identity=True)
@@ -35,7 +31,7 @@ def key_of(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
     except Exception:  # noqa: BLE001 - a foreign hash may raise anything
         return object()
     # 0.0 and -0.0 are equal and trace differently; NaN traces the same and is not equal.
-    compared: Hashable = repr(value) if kind in _SHOWN else _Value(value)
+    compared: Hashable = repr(value) if kind in (float, complex) else _Value(value)
     if isinstance(value, np.generic):
         compared = value.dtype.str, value.tobytes()
     return kind, compared, tuple([key_of(part) for part in _compared_parts(value)])
@@ -67,9 +63,8 @@ def _compared_parts(value: object) -> Iterable[object]:
     kind: Any = type(value)
     if kind.__eq__ is object.__eq__:
         return ()
-    if attrs.has(kind):
-        names = [field.name for field in attrs.fields(kind) if field.eq]
-    else:
-        fields = getattr(kind, "__dataclass_fields__", {}).values()
-        names = [field.name for field in fields if field.compare]
-    return [getattr(value, name) for name in names]
+    attrs_fields = getattr(kind, "__attrs_attrs__", ())
+    fields = attrs_fields or getattr(kind, "__dataclass_fields__", {}).values()
+    # A field of attrs says by `eq` whether it counts, one of a dataclass by `compare`.
+    counts = operator.attrgetter("eq" if attrs_fields else "compare")
+    return [getattr(value, field.name) for field in fields if counts(field)]

@@ -20,13 +20,9 @@ if TYPE_CHECKING:
     from mergeparam._call.messages import CallState
 
 
-def _nested_code(function: object, name: str) -> CodeType | None:
-    """Return the code of a function that is defined in another one's body, if there is one."""
-    constants = getattr(getattr(function, "__code__", None), "co_consts", ())
-    return next((c for c in constants if isinstance(c, CodeType) and c.co_name == name), None)
-
-
-_LIFTED = _nested_code(getattr(lift, "pack", None), "wrapper")
+_PACK = getattr(getattr(lift, "pack", None), "__code__", None)
+_INNER = [held for held in getattr(_PACK, "co_consts", ()) if isinstance(held, CodeType)]
+_LIFTED = next((code for code in _INNER if code.co_name == "wrapper"), None)
 """What every lifted transformation runs around the method that it has lifted."""
 
 _UNTRACED = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mergeparam._frameworks.adapter import Adapter
-from mergeparam._frameworks.torchscript import prepare_module, refuse
+from mergeparam._frameworks.torchscript import prepare
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
@@ -28,12 +28,11 @@ class TorchAdapter(Adapter):
         """
         if hasattr(cls, _PREPARE):
             return
-        if issubclass(cls, torch.nn.Module):
-            setattr(cls, _PREPARE, prepare_module)
-            return
-        setattr(cls, _PREPARE, classmethod(refuse))
-        # A scripted function compiles the classes that it uses without preparing them.
-        torch.jit.unused(cls)
+        is_module = issubclass(cls, torch.nn.Module)
+        setattr(cls, _PREPARE, prepare if is_module else classmethod(prepare))
+        if not is_module:
+            # A scripted function compiles the classes that it uses without preparing them.
+            torch.jit.unused(cls)
 
     def is_tracing(self) -> bool:
         """Whether Dynamo runs the Python code; hints walk frames, which it cannot trace."""

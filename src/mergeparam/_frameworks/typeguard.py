@@ -71,8 +71,7 @@ def _value(node: ast.expr, frame: FrameType) -> object:
             return frame.f_locals.get(name, frame.f_globals.get(name))
         case ast.Attribute(value=inner, attr=name):
             return getattr(_value(inner, frame), name, None)
-        case _:
-            return None
+    return None
 
 
 ADAPTER = TypeguardAdapter()
