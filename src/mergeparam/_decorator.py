@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -13,7 +12,7 @@ from mergeparam._declare.methods import carrier_of, merged_names, own_methods, u
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
-from mergeparam._inject.source import share_unset
+from mergeparam._inject.source import free_suffix, share_unset, take_until_gone
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
 from mergeparam._spec import MergedClass, MergedMethod, Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
@@ -180,12 +179,10 @@ def _plan(
         method = declaration.method._replace(ownership="opaque")
         declaration = declaration._replace(method=method)
     method, params = declaration.method, declaration.params
-    # Too long to be met again by chance, in this process or in another one that sends classes: a
-    # class inherits from others, or is merged twice, and each merge has methods of its own.
-    suffix = f"_{os.urandom(7).hex()}"
     # The globals of a function from elsewhere are not ours to add to.
     is_own = method.ownership == "own"
     unset_globals = share_unset(declaration) if is_own else {}
+    number, suffix = free_suffix()
     names = PrivateNames(suffix, unset_globals)
 
     code, size = None, 0
@@ -205,6 +202,7 @@ def _plan(
 
         injection = "wrap"
         code = wrap(declaration, names, provides=provides)
+    take_until_gone(number, code)
     merged = MergedMethod(
         name=method.name,
         owner=method.cls.__qualname__,

@@ -6,12 +6,17 @@ generated wrapper begins with it.
 
 from __future__ import annotations
 
+import itertools
+import os
+import weakref
 from typing import TYPE_CHECKING
 
 from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from mergeparam._declare.checks import Declaration
     from mergeparam._spec import Param, PrivateNames
 
@@ -45,6 +50,35 @@ def literal_of(unset: object) -> str | None:
         if unset is value:
             return text
     return None
+
+
+_process, _counter = os.urandom(4).hex(), itertools.count()
+_free: list[int] = []
+_taken: set[weakref.ref[CodeType]] = set()
+
+
+def free_suffix() -> tuple[int, str]:
+    """Return a number that no merge in use has, and the end of private names made of it.
+
+    Merges that meet in one class, which may come from another process, have methods of different
+    names. Numbers are used again, because newer Pythons never free a name that stood in code,
+    and some functions make classes all day.
+    """
+    try:
+        number = _free.pop()
+    except IndexError:
+        number = next(_counter)
+    return number, f"_{_process}_{os.getpid()}_{number}"
+
+
+def take_until_gone(number: int, code: CodeType) -> None:
+    """Let nobody else have the number as long as the code exists."""
+
+    def release(reference: weakref.ref[CodeType]) -> None:
+        _taken.discard(reference)
+        _free.append(number)
+
+    _taken.add(weakref.ref(code, release))
 
 
 def merge_source(
