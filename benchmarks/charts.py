@@ -35,7 +35,7 @@ def draw(results: Sequence[Result], folder: Path) -> dict[str, Path]:
     for name, (title, by_place) in charts.items():
         paths = [folder / f"{name}.{form}" for form in ("svg", "png")]
         height = 0.9 + 0.4 * len(next(iter(by_place.values())))
-        with plot.chart(8, height, title, *paths) as axes:
+        with plot.charts((8, height), [title], *paths) as [axes]:
             _draw_dots(axes, by_place)
     return {name: folder / f"{name}.svg" for name in charts}
 

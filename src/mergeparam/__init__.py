@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mergeparam._introspect import merged_params, merged_signature, route, unset_params
     from mergeparam._partial import strict_partial
 
+    __version__: str
+
 __all__ = [
     "MERGED",
     "UNSET",
@@ -54,13 +56,23 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
+    value: object
+    if name == "__version__":
+        # It is written in pyproject.toml alone, and known of what is installed.
+        metadata = importlib.import_module("importlib.metadata")
+        try:
+            value = metadata.version(__name__)
+        except metadata.PackageNotFoundError as error:
+            msg = f"{__name__} is not installed, and so has no version"
+            raise AttributeError(msg) from error
+    elif name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+    else:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    value: object = getattr(importlib.import_module(_LAZY[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, "__version__"})

@@ -2,7 +2,6 @@
 
 import linecache
 import sys
-import types
 from pathlib import Path
 
 import pytest
@@ -138,19 +137,14 @@ class Noted(Flag):
     @noted
     def __call__(self, flag=MERGED): return flag
 
-def model(first, second):
-    return Dropout(0.5, first)(1), Dropout(0.5, second)(1)
+def elsewhere():
+    return Layer(0.5, True)(1)
 
-cached = {}
-
-def tired():
-    made, left = Dropout(0.5, True), iter(range(9))
-    return lambda x: (next(left), made(x))
-
-def call_once():
-    if not cached:
-        cached["value"] = Dropout(0.5, True)(1)
+Layer = Dropout
 '''
+MODEL = "model = lambda *flags: [Dropout(0.5, flag)(1) for flag in flags]"
+TIRED = "left, made = iter(range(9)), Dropout(0.5, True)"
+ONCE = "import functools; once = functools.cache(lambda: Dropout(0.5, True)(1))"
 
 
 @pytest.fixture
@@ -233,7 +227,7 @@ def test_derived_calls(layers, capsys):
             ["benched:Wrapped"],
             [
                 "note: merge_param knows no default and no policy for conflicts",
-                "note: the merge is in a wrapper around the method",
+                "note: the merge is in a wrapper, not in the method's code",
                 "left out: by the constructor: Wrapped's constructor takes no 'flag'",
             ],
         ),
@@ -241,7 +235,7 @@ def test_derived_calls(layers, capsys):
         (["benched:Noted"], ["note: measured without what is wrapped around the method (1)"]),
         (["benched:Made"], ["Local.__call__(), flag by the constructor"]),
         (
-            ["benched:Dropout", "--call", "model(True, True)"],
+            ["benched:Dropout", "--setup", MODEL, "--call", "model(True, True)"],
             ["note: a call runs the method 2 times"],
         ),
         (
@@ -272,7 +266,7 @@ def test_files(layers, capsys):
     assert {"setup": "layer = Dropout(0.5)"}.items() <= first.items()
     assert sys.version.split()[0] == first["python_version"]
     assert not {"hostname", "python_executable"} & first.keys()
-    assert "<svg" in Path("out/chart.svg").read_text()
+    assert 2 == Path("out/chart.svg").read_text().count("<!-- ns per call -->")
 
     assert 0 == run(capsys, "benched:Dropout", *call, "--json", "lines.json")[0]
     assert "a = 1; layer = Dropout(a, True)" == read("lines.json")[0][1]["setup"]
@@ -295,6 +289,16 @@ def test_files_of_before_stay(layers, capsys):
     assert not Path("none.json").exists()
 
 
+@pytest.mark.parametrize("path", [".", "benched.py/x"])
+def test_file_that_cannot_be_written(layers, capsys, path):
+    """It is said in one line, after the tables."""
+    code, out, error = run(capsys, "benched:Dropout", "--fast", "--json", path)
+
+    assert (2, 1) == (code, error.count("\n"))
+    assert "@mergeable" in out
+    assert f"mergeparam: {path} cannot be written: " in error
+
+
 # What is refused
 
 
@@ -307,19 +311,21 @@ def test_files_of_before_stay(layers, capsys):
         (["benched:Dropout", "--method", "forward"], "Dropout merges nothing in 'forward'"),
         (["benched:Dropout", "--setup", "x = 1"], "--setup needs --call"),
         (["benched:Dropout", "--call", "1 + 1"], "'1 + 1' does not run Dropout.__call__()"),
-        (["benched:Dropout", "--call", "lair(1)"], "'lair' is not defined; say with --setup what"),
-        (["benched:Dropout", "--call", "call_once()"], "does not run Dropout.__call__()"),
+        (["benched:Dropout", "--call", "lair(1)"], "raises NameError: name 'lair' is not defined"),
+        (["benched:Dropout", "--setup", ONCE, "--call", "once()"], "does not run Dropout.__call"),
+        (["benched:Dropout", "--call", "elsewhere()"], "make the object with Dropout(...) in"),
         (["benched:Dropout", "--call", "def x"], "raises SyntaxError"),
         (["benched:Dropout", "--call", "exit()"], "raises SystemExit"),
         (["benched:Dropout", "--call", "x", "--setup", "1 / 0"], "'1 / 0' raises ZeroDivision"),
-        (["benched:Dropout", "--call", "model(True, False)"], "True and with False; compare one"),
         (
-            ["benched:Dropout", "--fast", "--call", "again(1)", "--setup", "again = tired()"],
-            "after some calls: the call 'again(1)' raises StopIteration",
+            ["benched:Dropout", "--setup", MODEL, "--call", "model(True, False)"],
+            "True and with False; compare one",
+        ),
+        (
+            ["benched:Dropout", "--fast", "--call", "next(left), made(1)", "--setup", TIRED],
+            "after some calls the call 'next(left), made(1)' raises StopIteration",
         ),
         (["benched:Dropout", "--plot", "chart.xyz"], "let it end in .svg, .png, .pdf"),
-        (["benched:Dropout", "--json", "."], ". cannot be written: IsADirectoryError"),
-        (["benched:Dropout", "--json", "benched.py/x"], "cannot be written: FileExistsError"),
         (["benched:Steps", "--call", "Steps()(flag=True)"], "begins only where it is awaited"),
         (["benched:Outer.Inner", "--call", "Outer.Inner()(1)"], "raises MissingParamError"),
         (["benched:Lambda"], "is not written with def"),
@@ -421,21 +427,16 @@ def test_all_ways_do_the_same(layers, name, called, values, arguments):
 @pytest.mark.parametrize(
     ("name", "call", "executions", "values"),
     [
-        ("Outer.Inner", Call("", "", "Outer.Inner(5)(1), Outer.Inner(5)(2)"), 2, {"flag": 5}),
-        ("Dropout", Call("", "import other", "other.call()"), 1, {"deterministic": True}),
+        ("Outer.Inner", Call("", "", "Inner(5)(1), Inner(5)(2)"), 2, {"flag": 5}),
+        ("Dropout", Call("", MODEL, "model(True)"), 1, {"deterministic": True}),
     ],
 )
-def test_trial_sees_what_is_merged(layers, monkeypatch, name, call, executions, values):
-    """The values, how often the method runs; a variant stands in wherever the class is named."""
-    cls, other = load(name), types.ModuleType("other")
-    other.Layer = cls
-    other.call = lambda: other.Layer(0.5, True)(1)
-    monkeypatch.setitem(sys.modules, "other", other)
-    seen = trial.try_out(method.read_subject(cls, "__call__"), call)
+def test_trial_sees_what_is_merged(layers, name, call, executions, values):
+    """The values, and how often the method runs."""
+    seen = trial.try_out(method.read_subject(load(name), "__call__"), call)
 
     assert (executions, values) == (seen.executions, seen.values)
     assert all(sampler.take() > 0 for sampler in seen.samplers(1e-5).values())
-    assert other.Layer is cls is load(name)
 
 
 # How it is measured

@@ -1,10 +1,13 @@
 """`mergeparam show`: what it prints, for people and for machines."""
 
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import types
+from importlib.metadata import version
 
 import pytest
 
@@ -49,10 +52,17 @@ def layers(tmp_path, monkeypatch):
     (tmp_path / "layers.py").write_text(LAYERS)
     (tmp_path / "plain.py").write_text("class Plain: pass\n")
     (tmp_path / "broken.py").write_text("raise SystemExit('two\\nlines')\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "shadowed").mkdir()
+    for name in ("__init__.py", "inner.py"):
+        (tmp_path / "shadowed" / name).touch()
+    other = types.ModuleType("shadowed.inner")
+    other.__file__ = __file__
+    monkeypatch.setitem(sys.modules, "shadowed.inner", other)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     yield "layers"
-    for name in ("layers", "plain", "broken"):
+    for name in ("layers", "plain", "broken", "shadowed"):
         sys.modules.pop(name, None)
 
 
@@ -74,7 +84,7 @@ def test_text(layers, place, capsys):
     assert rows[1][1].endswith(f"layers.py:{line}")
     assert ["before", "(self, x, *, deterministic: bool = MERGED)"] == rows[2]
     assert ["after", "(self, x, *, deterministic: bool | None = None)"] == rows[3]
-    assert "deterministic self.deterministic None raise - Dropout inline" == " ".join(rows[5])
+    assert "deterministic self.deterministic raise - None Dropout inline" == " ".join(rows[5])
 
 
 def test_whole_module(layers, capsys):
@@ -160,6 +170,8 @@ def test_bytecode(layers, capsys):
         ("plain", "plain has no merged method; is @mergeable on top"),
         ("plain:Plain", "plain:Plain has no merged method"),
         ("", "cannot import : ValueError"),
+        ("empty", "empty has no merged method"),
+        ("shadowed/inner.py", "shadowed/inner.py cannot be imported: another shadowed.inner is"),
     ],
 )
 def test_wrong_target(layers, target, text, capsys):
@@ -171,20 +183,33 @@ def test_wrong_target(layers, target, text, capsys):
     assert text in error
 
 
-def test_wrong_words():
-    """Options that exclude each other, and no command at all, exit with 2."""
-    for words in ([], ["show"], ["show", "x", "--json", "--source"]):
+def test_wrong_words(capsys):
+    """Options that exclude each other exit with 2; no command at all does after the help."""
+    for words in (["show"], ["show", "x", "--json", "--source"]):
         with pytest.raises(SystemExit) as stop:
             main(words)
 
         assert 2 == stop.value.code
+    capsys.readouterr()
+
+    assert 2 == main([])
+    assert "show what is merged" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    """The version is that of what is installed."""
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+
+    assert 0 == stop.value.code
+    assert f"mergeparam {version('mergeparam')}\n" == capsys.readouterr().out
 
 
 def test_module_is_imported_once(layers):
     """A module that is in use already is not imported again."""
-    first = load("layers:Dropout")
+    first, _ = load("layers:Dropout")
 
-    assert first == load("layers:Dropout")
+    assert (first, []) == load("layers:Dropout")
     with pytest.raises(Refusal):
         load("layers:Nothing")
 
@@ -211,24 +236,60 @@ def test_source_of_a_coroutine(tmp_path, capsys, inject):
     assert "async def steps(self, *, flag=None):\n" in out
 
 
-def test_package(layers, tmp_path, capsys):
-    """What a package shows of the modules inside it is its own, what it imports is not."""
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "_layers.py").write_text(LAYERS)
-    (tmp_path / "package" / "__init__.py").write_text(
-        "from package._layers import Dropout\nfrom layers import Outer\n"
-    )
-    _, out, _ = run(capsys, "package", "--json")
-    for name in ("package", "package._layers"):
-        del sys.modules[name]
+MERGED_IN_TWO = "from . import _layers\nclass Other(_layers.Dropout): pass\nprint('noise')\n"
+FILES = {
+    "package/__init__.py": "from package._layers import Dropout\nfrom layers import Outer\n",
+    "package/_layers.py": LAYERS,
+    "package/inner/__init__.py": "",
+    "package/inner/other.py": MERGED_IN_TWO.replace("from .", "from .."),
+    "package/__main__.py": "raise SystemExit('a program')\n",
+    "package/.hidden/layers.py": "raise SystemExit('hidden')\n",
+    "package/env/pyvenv.cfg": "",
+    "package/env/layers.py": "raise SystemExit('of an environment')\n",
+}
 
-    assert [("package._layers", "Dropout")] == [
-        (item["module"], item["name"]) for item in json.loads(out)["classes"]
+
+@pytest.mark.parametrize("target", ["package", "./package", "../{}/package", "package/inner"])
+def test_package(layers, tmp_path, capsys, target):
+    """All its modules are walked, each class is shown once, and no program is run."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    code, out, error = run(capsys, target.format(tmp_path.name), "--json")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "package"]:
+        del sys.modules[name]
+    other = ("package.inner.other", "Other")
+    expected = [("package._layers", name) for name in ("Dropout", "Outer.Inner", "Sub")]
+    expected = [other] if target.endswith("inner") else [*expected, other]
+
+    assert (0, "noise\n") == (code, error)
+    assert expected == [(item["module"], item["name"]) for item in json.loads(out)["classes"]]
+
+
+def test_folder(layers, capsys):
+    """A module that cannot be imported is left out, with a line that says so."""
+    code, out, error = run(capsys, ".")
+
+    assert 1 == code
+    assert "mergeparam: left out: cannot import broken.py: SystemExit: two lines\n" in error
+    assert "left out: shadowed/inner.py" in error
+    assert ["layers:Dropout", "layers:Outer.Inner", "layers:Sub"] == [
+        line for line in out.splitlines() if line.startswith("layers:")
     ]
 
 
-@pytest.mark.parametrize("columns", [80, 140])
-@pytest.mark.parametrize("form", [[], ["--source"]])
+def test_completion(layers):
+    """The shell is told the commands, if argcomplete is installed."""
+    pytest.importorskip("argcomplete", reason="argcomplete is not installed")
+    asks = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": " ", "COMP_LINE": "mergeparam sh"}
+    asks |= {"COMP_POINT": "13", "_ARGCOMPLETE_STDOUT_FILENAME": "completions"}
+    subprocess.run([sys.executable, "-m", "mergeparam"], env=os.environ | asks, check=True)
+
+    assert "show" == pathlib.Path("completions").read_text().strip()
+
+
+@pytest.mark.parametrize("columns", [45, 80, 140])
+@pytest.mark.parametrize("form", [[], ["--source"], ["--bytecode"], ["--json"]])
 def test_colours_in_a_terminal(layers, capsys, monkeypatch, columns, form):
     """In a terminal it is coloured and fits; with `NO_COLOR` it is plain; both say the same."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
@@ -238,14 +299,14 @@ def test_colours_in_a_terminal(layers, capsys, monkeypatch, columns, form):
     _, coloured, _ = run(capsys, "layers:Dropout", *form)
     monkeypatch.setenv("NO_COLOR", "1")
     _, plain, _ = run(capsys, "layers:Dropout", *form)
-    shown = ANSI.sub("", coloured)
+    rows = [line for line in plain.splitlines() if str(pathlib.Path.cwd()) not in line]
 
     assert ANSI.search(coloured)
-    assert "\x1b" not in plain
-    assert all(len(line) <= columns and "…" not in line for line in shown.splitlines())
-    for part in ("__call__", "deterministic: bool | None = None"):
-        assert part in shown
-        assert part in plain
+    assert plain == ANSI.sub("", coloured)
+    if not form:
+        assert max(map(len, rows)) <= columns
+        assert (columns < 100) == ("left out: " in plain)
+        assert "  self.deterministic" in plain or columns == 45
 
 
 def test_without_rich(layers, capsys, monkeypatch):

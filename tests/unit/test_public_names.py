@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from importlib import metadata
+from unittest.mock import Mock
 
 import pytest
 
@@ -31,6 +33,18 @@ def test_no_such_name():
     """The error is that of any module."""
     with pytest.raises(AttributeError, match="module 'mergeparam' has no attribute 'merged'"):
         _ = mergeparam.merged
+
+
+def test_version(monkeypatch):
+    """It is that of what is installed; where nothing is, there is no such attribute."""
+    assert metadata.version("mergeparam") == mergeparam.__version__
+    assert "__version__" in dir(mergeparam)
+
+    monkeypatch.delitem(vars(mergeparam), "__version__")
+    missing = metadata.PackageNotFoundError("mergeparam")
+    monkeypatch.setattr(metadata, "version", Mock(side_effect=missing))
+    with pytest.raises(AttributeError, match="mergeparam is not installed, and so has no version"):
+        _ = mergeparam.__version__
 
 
 def test_programs_that_only_decorate_do_not_wait():

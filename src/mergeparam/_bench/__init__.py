@@ -17,16 +17,15 @@ class Refusal(Exception):  # noqa: N818 - it says no; nothing has gone wrong
 
 
 @contextlib.contextmanager
-def refusing(what: str, name_hint: str = "") -> Iterator[None]:
-    """Raise as one line what code of the user raises; the hint is for a name that is unknown."""
+def refusing(what: str) -> Iterator[None]:
+    """Raise as one line what code of the user raises."""
     try:
         yield
     except Refusal:
         raise
     except (Exception, SystemExit) as error:
-        hint = name_hint if isinstance(error, NameError) else ""
         text = " ".join(str(error).split())
-        msg = f"{what} {type(error).__name__}: {text}{hint}"
+        msg = f"{what} {type(error).__name__}: {text}"
         raise Refusal(msg) from error
 
 

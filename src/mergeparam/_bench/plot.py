@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 INK, FAINT = "#7d828a", "#7d828a55"
 OURS, LIGHT, BY_HAND, DARK, OTHERS = "#3b82f6", "#93b8f5", "#e08a00", "#c2410c", "#8b929c"
@@ -20,13 +20,14 @@ _STYLE = Path(__file__).with_name("charts.mplstyle")
 
 
 @contextlib.contextmanager
-def chart(width: float, height: float, title: str, *paths: Path) -> Iterator[Any]:
-    """Give the axes of a chart of so many inches, and write it in the formats of the paths."""
+def charts(size: tuple[float, float], titles: Sequence[str], *paths: Path) -> Iterator[list[Any]]:
+    """Give the axes of charts below one another, each of so many inches, and write them."""
     with mpl.rc_context(fname=_STYLE):
-        drawn = Canvas(figsize=(width, height))
-        axes = drawn.subplots()
-        axes.set_title(title)
-        yield axes
+        drawn = Canvas(figsize=(size[0], size[1] * len(titles)))
+        every = list(drawn.subplots(len(titles), squeeze=False)[:, 0])
+        for axes, title in zip(every, titles, strict=True):
+            axes.set_title(title)
+        yield every
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             # A date would make the same chart another file each time; only SVG has one.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import inspect
 import sys
 import types
@@ -16,7 +14,7 @@ from mergeparam._bench.sampling import call_sampler, sample
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
     from mergeparam._bench.calls import Call
     from mergeparam._bench.method import Subject
@@ -32,10 +30,9 @@ class Trial:
 
     subject: Subject
     call: Call
-    holders: tuple[tuple[Any, str], ...] = ()  # what names the class, and the names
-    values: dict[str, object] = attrs.field(factory=dict)  # what the call merges
-    executions: int = 0  # how often one call runs the method
-    lost_wrappers: int = 0  # how many wrappers are not there when the method is measured
+    values: dict[str, object]  # what the call merges
+    executions: int  # how often one call runs the method
+    lost_wrappers: int  # how many wrappers are not there when the method is measured
 
     @property
     def title(self) -> str:
@@ -45,70 +42,37 @@ class Trial:
 
     def measure(self, seconds: float, runs: Iterable[object], turns: int) -> Benchmarks:
         """Measure the call in every way, with classes and objects made anew for each run."""
-        with self.refusing("after some calls: "):
-            return sample(functools.partial(self.samplers, seconds), runs=runs, turns=turns)
+        with refusing(f"after some calls the call {self.call.expression!r} raises"):
+            return sample(lambda: self.samplers(seconds), runs=runs, turns=turns)
 
     def samplers(self, seconds: float) -> dict[str, Sampler]:
         """Return a sampler for each way to merge."""
-        samplers = {}
-        for way, variant in make_ways(self.subject, self.values).items():
-            with self.standing_in(variant) as names:
-                self.prepare(names)
-                sampler = call_sampler(self.call.expression, names, seconds)
-            take = self.standing_in(variant)(sampler.take)
-            samplers[way] = sampler._replace(take=take)
-        return samplers
-
-    def run(
-        self, variant: type, way: str = "", between: Callable[[], object] = lambda: None
-    ) -> None:
-        """Run the call twice with the variant in the class's place."""
-        with self.standing_in(variant) as names:
-            self.prepare(names)
-            with self.refusing(way):
-                code = compile(self.call.expression, "--call", "eval", dont_inherit=True)
-                eval(code, names)  # noqa: S307 - what the user asks for
-                between()
-                eval(code, names)  # noqa: S307 - what the user asks for
-
-    def prepare(self, names: dict[str, Any]) -> None:
-        """Run the setup."""
-        with refusing(f"the setup {self.call.setup!r} raises"):
-            exec(compile(self.call.setup, "--setup", "exec", dont_inherit=True), names)  # noqa: S102 - likewise
-
-    def refusing(self, when: str) -> contextlib.AbstractContextManager[None]:
-        """Say in one line that the call raises."""
-        hint = "; say with --setup what it is"
-        return refusing(f"{when}the call {self.call.expression!r} raises", hint)
-
-    @contextlib.contextmanager
-    def standing_in(self, variant: type) -> Iterator[dict[str, Any]]:
-        """Let the variant stand in for the class wherever that is named; give those names."""
-        cls = self.subject.cls
-        for holder, name in self.holders:
-            setattr(holder, name, variant)
-        try:
-            yield {**vars(sys.modules[cls.__module__]), cls.__name__: variant}
-        finally:
-            for holder, name in self.holders:
-                setattr(holder, name, cls)
+        return {
+            way: call_sampler(
+                self.call.expression, _prepare(self.subject, self.call, variant), seconds
+            )
+            for way, variant in make_ways(self.subject, self.values).items()
+        }
 
 
 def try_out(subject: Subject, call: Call) -> Trial:
     """Run a call in every way, to see what it merges and that it can be compared."""
-    # What the setup imports may name the class.
-    with Trial(subject, call).standing_in(subject.cls) as names:
-        Trial(subject, call).prepare(names)
-    trial, seen = Trial(subject, call, _holders(subject.cls)), list[dict[str, object]]()
+    seen = list[dict[str, object]]()
     pairs = ", ".join(f"{param.name!r}: {param.name}" for param in subject.params)
     telling = method.inline(subject, f"{_SEEN}({{{pairs}}})\n", **{_SEEN: seen.append})
     watched = _subclass(subject, telling)
+    names = _prepare(subject, call, watched)
+    _run(call, names)
     # The second call counts, as what the first one compiles or caches may take the method's place.
-    trial.run(watched, between=seen.clear)
+    seen.clear()
+    _run(call, names)
     if not seen:
-        is_suspended = subject.function.__code__.co_flags & _SUSPENDED
-        why = ", whose body begins only where it is awaited or iterated" if is_suspended else ""
-        msg = f"the call {call.expression!r} does not run {subject.label}{why}"
+        cls = subject.cls
+        msg = f"the call {call.expression!r} does not run {subject.label}"
+        if subject.function.__code__.co_flags & _SUSPENDED:
+            msg += ", whose body begins only where it is awaited or iterated"
+        elif cls.__name__ not in f"{call.setup} {call.expression}":
+            msg += f"; make the object with {cls.__name__}(...) in --setup or --call"
         raise Refusal(msg)
     values = seen[0]
     for name, value in ((name, other[name]) for other in seen for name in values):
@@ -117,10 +81,24 @@ def try_out(subject: Subject, call: Call) -> Trial:
             msg = f"the call runs {subject.label} with {name!r} {both}; compare one"
             raise Refusal(msg)
     for way, variant in make_ways(subject, values).items():
-        trial.run(variant, f"{way}: ")
+        _run(call, _prepare(subject, call, variant), f"{way}: ")
     around = method.read_subject(watched, subject.name).chain
     lost = 0 if subject.is_wrapped_by_us else len(subject.chain) - len(around)
-    return attrs.evolve(trial, values=values, executions=len(seen), lost_wrappers=lost)
+    return Trial(subject, call, values, len(seen), lost)
+
+
+def _prepare(subject: Subject, call: Call, variant: type) -> dict[str, Any]:
+    """Run the setup with the variant under the name of the class; return all names."""
+    cls = subject.cls
+    names = {**vars(sys.modules[cls.__module__]), cls.__name__: variant}
+    with refusing(f"the setup {call.setup!r} raises"):
+        exec(compile(call.setup, "--setup", "exec", dont_inherit=True), names)  # noqa: S102 - what the user asks for
+    return names
+
+
+def _run(call: Call, names: dict[str, Any], way: str = "") -> None:
+    with refusing(f"{way}the call {call.expression!r} raises"):
+        eval(compile(call.expression, "--call", "eval", dont_inherit=True), names)  # noqa: S307 - likewise
 
 
 def make_ways(subject: Subject, values: dict[str, object]) -> dict[str, type]:
@@ -143,16 +121,3 @@ def _subclass(subject: Subject, function: Any) -> type:  # noqa: ANN401 - what a
     namespace |= {subject.name: function} | ({} if cls.__dictoffset__ else {"__slots__": ()})
     with refusing(f"{cls.__qualname__} does not let itself be subclassed:"):
         return types.new_class(cls.__name__, (cls,), {}, lambda empty: empty.update(namespace))
-
-
-def _holders(cls: type) -> tuple[tuple[Any, str], ...]:
-    around: Any = sys.modules[cls.__module__]
-    for part in cls.__qualname__.split(".")[:-1]:
-        # A class that a function has made is not found under its qualified name.
-        around = getattr(around, part, None)
-    return tuple(
-        (place, name)
-        for place in [*sys.modules.values(), around]
-        for name, value in list(getattr(place, "__dict__", {}).items())
-        if value is cls
-    )

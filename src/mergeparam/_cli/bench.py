@@ -9,7 +9,7 @@ from __future__ import annotations
 import pathlib
 from typing import TYPE_CHECKING
 
-from mergeparam._bench import Refusal, method, refusing, require_extra
+from mergeparam._bench import Refusal, calls, method, refusing, require_extra
 from mergeparam._cli import target
 from mergeparam._introspect import merged_methods
 
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 THOROUGH, FAST = (8, 15, 1e-3), (3, 5, 2e-4)
 CHARTS = ".svg", ".png", ".pdf"
 
-_WORDS = {
-    "undecorated": "no merge; its defaults are the values that the others merge",
-    "inline by hand": "the merge as the first statements, as show --source has it",
-    "@mergeable": "the method as the class has it",
-    "merge_param by hand": "a call of merge_param for each parameter",
-}
 _HEADS = "ns\nper call", "\nquartiles", "parameter\nadds", "/ inline\nby hand", "/ un-\ndecorated"
-_METHOD = """
+_METHOD = """\
+undecorated          no merge; its defaults are the values that the others merge
+inline by hand       the merge as the first statements, as show --source has it
+@mergeable           the method as the class has it
+merge_param by hand  a call of merge_param for each parameter
+
 Each way is a subclass with that one method, compiled in the place of the original. The ways take \
 turns in one process: {} turns of calls with the same objects are a run, and {} runs begin with \
 classes and objects made anew. Given are medians over the runs and their quartiles; ratios and \
@@ -48,19 +47,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fast", action="store_true", help="take less time, less exact")
     for option, help_text in (
         ("--json", "write all values, as pyperf has them"),
-        ("--plot", "draw a chart: .svg, .png, .pdf"),
+        ("--plot", f"draw what is printed: {', '.join(CHARTS)}"),
     ):
         parser.add_argument(option, type=pathlib.Path, metavar="FILE", help=help_text)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure the class that is asked for, and print and write what is asked for."""
-    classes = target.load(options.target)
+    classes, _ = target.load(options.target)
     require_extra()
     from rich.console import Console
     from rich.progress import track
 
-    _check_files(options)
+    if options.plot is not None and options.plot.suffix not in CHARTS:
+        msg = f"--plot {options.plot} is no chart's name; let it end in {', '.join(CHARTS)}"
+        raise Refusal(msg)
     trials, left_out = _trials(_subject(classes, options), options)
     runs, turns, seconds = FAST if options.fast else THOROUGH
     console, progress = Console(highlight=False, markup=False), Console(stderr=True)
@@ -73,28 +74,14 @@ def run(options: argparse.Namespace) -> int:
         _print(console, trial, ways)
     for given, refusal in left_out.items():
         console.print(f"left out: {given}: {refusal}\n")
-    for way in measured[0][1]:
-        console.print(f"{way:<21}{_WORDS[way]}", style="dim")
     console.print(_METHOD.format(turns, runs), style="dim")
     for path, write in ((options.json, _write), (options.plot, _draw)):
         if path is not None:
-            write(path, measured)
+            with refusing(f"{path} cannot be written:"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(path, measured)
             console.print(f"written: {path}", soft_wrap=True)
     return 0
-
-
-def _check_files(options: argparse.Namespace) -> None:
-    """Refuse what could not be written, before anything is measured."""
-    if options.plot is not None and options.plot.suffix not in CHARTS:
-        msg = f"--plot {options.plot} is no chart's name; let it end in {', '.join(CHARTS)}"
-        raise Refusal(msg)
-    for path in filter(None, (options.json, options.plot)):
-        with refusing(f"{path} cannot be written:"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            is_there = path.exists()
-            path.open("ab").close()
-            if not is_there:
-                path.unlink()
 
 
 def _subject(classes: list[type], options: argparse.Namespace) -> method.Subject:
@@ -118,16 +105,16 @@ def _trials(
     subject: method.Subject, options: argparse.Namespace
 ) -> tuple[list[Trial], dict[str, Refusal]]:
     """Return what can be measured, and why something cannot."""
-    from mergeparam._bench import calls, trial
+    from mergeparam._bench.trial import try_out
 
     method.check_source(subject)
     if options.call is not None:
-        call = calls.Call("as given", options.setup or "", options.call)
-        return [trial.try_out(subject, call)], {}
-    trials, left_out = [], {}
+        return [try_out(subject, calls.Call("as given", options.setup or "", options.call))], {}
+    trials: list[Trial] = []
+    left_out: dict[str, Refusal] = {}
     for given in calls.PLACES:
         try:
-            trials.append(trial.try_out(subject, calls.derive(subject, given)))
+            trials.append(try_out(subject, calls.derive(subject, given)))
         except Refusal as refusal:
             left_out[given] = refusal
     if not trials:
@@ -152,19 +139,14 @@ def _print(console: Console, trial: Trial, ways: Benchmarks) -> None:
     for way, item in ways.items():
         value, low, high = map(_short, median(item).in_units(NANOSECOND))
         added = f"{overhead(item, base, merges).value / NANOSECOND:+,.1f}"
-        table.add_row(
-            way,
-            value,
-            f"{low} to {high}",
-            "" if item is base else added,
-            *(f"{ratio(item, other).value:.2f}" for other in (inline, base)),
-            style="bold" if item is ours else None,
-        )
+        ratios = [f"{ratio(item, other).value:.2f}" for other in (inline, base)]
+        cells = way, value, f"{low} to {high}", "" if item is base else added, *ratios
+        table.add_row(*cells, style="bold" if item is ours else None)
     console.print(table)
-    subject, lost = trial.subject, trial.lost_wrappers
+    lost = trial.lost_wrappers
     for holds, note in (
         (not by_hand, "merge_param knows no default and no policy for conflicts, and is left out"),
-        (subject.is_wrapped_by_us, "the merge is in a wrapper around the method, not in its code"),
+        (trial.subject.is_wrapped_by_us, "the merge is in a wrapper, not in the method's code"),
         (lost, f"measured without what is wrapped around the method ({lost})"),
         (trial.executions > 1, f"a call runs the method {trial.executions} times"),
     ):
@@ -181,7 +163,7 @@ def _write(path: pathlib.Path, measured: list[tuple[Trial, Benchmarks]]) -> None
 
     from mergeparam._bench.sampling import machine
 
-    benchmarks = []
+    suite = []
     for trial, ways in measured:
         # pyperf takes no empty text, and none of several lines.
         call = {"setup": trial.call.setup, "call": trial.call.expression}
@@ -189,23 +171,24 @@ def _write(path: pathlib.Path, measured: list[tuple[Trial, Benchmarks]]) -> None
         place = f"{trial.subject.cls.__qualname__}.{trial.subject.name}, {trial.call.given}"
         for way, item in ways.items():
             item.update_metadata({**machine(), **facts, "name": f"{place}/{way}"})
-            benchmarks.append(item)
-    pyperf.BenchmarkSuite(benchmarks).dump(str(path), replace=True)
+            suite.append(item)
+    pyperf.BenchmarkSuite(suite).dump(str(path), replace=True)
 
 
 def _draw(path: pathlib.Path, measured: list[tuple[Trial, Benchmarks]]) -> None:
     from mergeparam._bench import plot
     from mergeparam._bench.sampling import NANOSECOND, median
 
-    trial, ways = measured[0]
-    times = [median(item).in_units(NANOSECOND) for item in ways.values()]
-    values, lows, highs = zip(*times, strict=True)
+    titles = [trial.title for trial, _ in measured]
     colours = plot.OTHERS, plot.BY_HAND, plot.OURS, plot.DARK
-    with plot.chart(7.2, 1.1 + 0.42 * len(ways), trial.title, path) as axes:
-        bars = axes.barh(list(ways), values, color=colours)
-        axes.hlines(range(len(ways)), lows, highs, color=plot.INK)
-        axes.bar_label(bars, fmt=_short, padding=6)
-        axes.invert_yaxis()
-        axes.tick_params(axis="y", length=0)
-        axes.margins(x=0.12)
-        axes.set_xlabel("ns per call")
+    with plot.charts((7.2, 2.8), titles, path) as every:
+        for axes, (_, ways) in zip(every, measured, strict=True):
+            times = [median(item).in_units(NANOSECOND) for item in ways.values()]
+            values, lows, highs = zip(*times, strict=True)
+            bars = axes.barh(list(ways), values, color=colours)
+            axes.hlines(range(len(ways)), lows, highs, color=plot.INK)
+            axes.bar_label(bars, fmt=_short, padding=6)
+            axes.invert_yaxis()
+            axes.tick_params(axis="y", length=0)
+            axes.margins(x=0.12)
+            axes.set_xlabel("ns per call")

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import json
 import os
+import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -23,43 +24,64 @@ from mergeparam.errors import shorten
 if TYPE_CHECKING:
     import argparse
 
-    from rich.console import RenderableType
-
     from mergeparam._bench.method import Subject
 
 SCHEMA_VERSION = 1
-_HEAD = "parameter", "attribute", "unset", "on conflict", "default", "declared by", "injection"
+FORMS = {
+    "json": "the same for machines",
+    "source": "the merge as Python source",
+    "bytecode": "the disassembly, with the spliced part marked",
+}
+# The most needed first: where a terminal is too narrow, the last ones are left out.
+_COLUMNS = {
+    "name": "parameter",
+    "attribute": "attribute",
+    "on_conflict": "on conflict",
+    "default": "default",
+    "unset": "unset",
+    "declared_by": "declared by",
+    "injection": "injection",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Let the command take a target and one of the forms."""
     parser.add_argument("target", metavar="TARGET", help=target.HELP)
     forms = parser.add_mutually_exclusive_group()
-    for form, help_text in (
-        ("json", "the same for machines"),
-        ("source", "the merge as Python source"),
-        ("bytecode", "the disassembly, with the spliced part marked"),
-    ):
-        store = {"dest": "form", "action": "store_const", "const": form}
-        forms.add_argument(f"--{form}", help=help_text, **store)  # type: ignore[arg-type]
+    for form, text in FORMS.items():
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=text)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is merged in the target."""
-    classes = target.load(options.target)
-    wants_colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    methods = [read_subject(cls, name) for cls in classes for name in merged_methods(cls)]
+    """Print what is merged in the target; 1 where a module below it is left out."""
+    classes, left_out = target.load(options.target)
+    is_terminal = sys.stdout.isatty()
     if options.form == "json":
         shown = {"version": SCHEMA_VERSION, "classes": list(map(describe, classes))}
         text = json.dumps(shown, indent=2)
-    elif options.form != "bytecode" and wants_colours and importlib.util.find_spec("rich"):
-        _print_colours(classes, methods if options.form else None)
-        return 0
+    elif options.form is None:
+        width = shutil.get_terminal_size().columns if is_terminal else sys.maxsize
+        text = "\n\n".join(text_of(cls, width) for cls in classes)
     else:
-        write = {"bytecode": bytecode_of, "source": source_of}.get(options.form)
-        text = "\n\n".join(map(write, methods) if write else map(text_of, classes))
-    sys.stdout.write(f"{text}\n")
-    return 0
+        write = bytecode_of if options.form == "bytecode" else source_of
+        subjects = [read_subject(cls, name) for cls in classes for name in merged_methods(cls)]
+        text = "\n\n".join(map(write, subjects))
+    if is_terminal and not os.environ.get("NO_COLOR") and importlib.util.find_spec("rich"):
+        # Of the extra `cli`.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.syntax import Syntax  # noqa: PLC0415
+
+        # The terminal's own colours read on light and on dark ones.
+        syntax = Syntax("", "json" if options.form == "json" else "python", theme="ansi_dark")
+        coloured = syntax.highlight(text)
+        # Classes and methods, and the instructions of the merge.
+        coloured.highlight_regex(r"(?m)^( {2})?[\w.]+:[\w.]+$|^  [^\W\d]\w*(?= {2})|^>.*", "bold")
+        Console().print(coloured, soft_wrap=True, end="")
+    else:
+        sys.stdout.write(f"{text}\n")
+    for refusal in left_out:
+        sys.stderr.write(f"mergeparam: left out: {refusal}\n")
+    return int(bool(left_out))
 
 
 def describe(cls: type) -> dict[str, Any]:
@@ -94,22 +116,31 @@ def _describe_method(subject: Subject) -> dict[str, Any]:
     }
 
 
-def text_of(cls: type) -> str:
-    """Return the description for a file, or for a terminal without colours."""
+def text_of(cls: type, width: int) -> str:
+    """Return the description for people, in lines of this width if names allow it."""
+    wrap = textwrap.TextWrapper(
+        width, subsequent_indent=" " * 12, break_long_words=False, break_on_hyphens=False
+    ).wrap
     lines = [f"{cls.__module__}:{cls.__qualname__}"]
     for method in describe(cls)["methods"]:
         lines.append(f"  {method['name']}  {method['file']}:{method['line']}")
-        lines.append(f"    before  {method['signature_before']}")
-        lines.append(f"    after   {method['signature_after']}")
-        table = [list(_HEAD), *_rows(method)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines += [f"    {'  '.join(map(str.ljust, row, widths))}".rstrip() for row in table]
+        lines += wrap(f"    before  {method['signature_before']}")
+        lines += wrap(f"    after   {method['signature_after']}")
+        rows = [{**param, "attribute": f"self.{param['attribute']}"} for param in method["params"]]
+        table = [
+            [head, *("-" if row[name] is None else row[name] for row in rows)]
+            for name, head in _COLUMNS.items()
+        ]
+        widths = [max(map(len, column)) + 2 for column in table]
+        dropped: list[str] = []
+        while sum(widths) + 2 > width and len(widths) > 1:
+            widths.pop()
+            dropped.insert(0, table.pop()[0])
+        for row in zip(*table, strict=True):
+            lines.append(f"    {''.join(map(str.ljust, row, widths))}".rstrip())
+        if dropped:
+            lines += wrap(f"    left out: {', '.join(dropped)}")
     return "\n".join(lines)
-
-
-def _rows(method: dict[str, Any]) -> list[list[str]]:
-    shown = [{**param, "attribute": f"self.{param['attribute']}"} for param in method["params"]]
-    return [["-" if value is None else value for value in row.values()] for row in shown]
 
 
 def _head_of(subject: Subject) -> str:
@@ -140,36 +171,3 @@ def bytecode_of(subject: Subject) -> str:
         text = f"{mark} {line:>5} {item.offset:>6}  {item.opname:<34}{item.argrepr}"
         lines.append(text.rstrip())
     return "\n".join(lines)
-
-
-def _print_colours(classes: list[type], methods: list[Subject] | None) -> None:
-    """Print the classes, or the source of their methods, on a terminal with Rich."""
-    # Of the extra `cli`.
-    from rich.console import Console, Group  # noqa: PLC0415
-    from rich.panel import Panel  # noqa: PLC0415
-    from rich.syntax import Syntax  # noqa: PLC0415
-    from rich.table import Column, Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    def highlighted(code: str) -> Syntax:
-        # The terminal's own colours read on light and on dark ones.
-        look = {"theme": "ansi_dark", "background_color": "default"}
-        return Syntax(code, "python", word_wrap=True, **look)  # type: ignore[arg-type]
-
-    if methods is not None:
-        Console().print(highlighted("\n\n".join(map(source_of, methods))))
-        return
-    for cls in classes:
-        parts: list[RenderableType] = []
-        for method in describe(cls)["methods"]:
-            place = f"  {method['file']}:{method['line']}"
-            signatures = Table.grid(padding=(0, 2))
-            signatures.add_row("  [dim]before", highlighted(method["signature_before"]))
-            signatures.add_row("  [dim]after", highlighted(method["signature_after"]))
-            columns = [Column(head, overflow="fold") for head in _HEAD]
-            table = Table(*columns, box=None, header_style="dim", padding=(0, 1))
-            for name, *others in _rows(method):
-                table.add_row(Text(name, style="bold green"), *map(Text, others))
-            parts += [Text.assemble((method["name"], "bold"), (place, "dim")), signatures, table]
-        title = Text.assemble(f"{cls.__module__}:", (cls.__qualname__, "bold"))
-        Console().print(Panel(Group(*parts), title=title, title_align="left"))
