@@ -88,7 +88,7 @@ def pyodide(session: nox.Session) -> None:
 @nox.session(python=FIRST)
 def frameworks(session: nox.Session) -> None:
     """Run the tests with the real frameworks, and keep what they cover."""
-    session.install("-e", ".[docs,test]", "--group", "frameworks")
+    session.install("-e", ".[test]", "--group", "docs", "--group", "frameworks")
     # Where no such build is to be had, the tests with PyTorch are skipped.
     session.install(TORCH, success_codes=[0, 1])
     paths = ("tests/frameworks", "tests/docs/test_pages.py", "tests/examples/test_transformer.py")
@@ -161,7 +161,7 @@ def packaging(session: nox.Session) -> None:
 @nox.session(python=FIRST)
 def docs(session: nox.Session) -> None:
     """Build the documentation, run its examples, and check the links inside it."""
-    session.install("-e", ".[docs,test]")
+    session.install("-e", ".[test]", "--group", "docs")
     strict = ("-n", "-W", "--keep-going")
     session.run("sphinx-build", *strict, "-b", "html", "docs", "build/docs")
     # The pages' examples run in the session `frameworks`, which has all that they import.

@@ -1,4 +1,4 @@
-"""Sdist and wheel are complete, and the wheel needs nothing but its dependencies."""
+"""What is built is complete, needs only its dependencies, and is ready for the index."""
 
 import email
 import json
@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-for builder in ("build.env", "hatchling.build"):
+for builder in ("build.env", "hatchling.build", "hatch_fancy_pypi_readme"):
     pytest.importorskip(builder, reason=f"without {builder} no wheel can be built")
 
 ROOT = Path(__file__).parents[2]
@@ -119,18 +120,47 @@ def test_wheel_holds_the_package_alone(wheel, unpacked):
     }
 
 
-def test_metadata(wheel):
-    """The dependencies, names and description are those of the project."""
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    """Return what the wheel says of itself; its payload is the long description."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
-        metadata = email.message_from_bytes(archive.read(name))
+        return email.message_from_bytes(archive.read(name))
+
+
+def test_metadata(metadata):
+    """The dependencies and names are those of the project, and one version is the others'."""
+    cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[1]
     required = [item for item in metadata.get_all("Requires-Dist") if "extra ==" not in item]
 
     assert ["attrs>=24.1", "typing-extensions>=4.13"] == sorted(required)
     assert "mergeparam" == metadata["Name"]
     assert ">=3.11" == metadata["Requires-Python"]
     assert "Apache-2.0" == metadata["License-Expression"]
-    assert (ROOT / "README.md").read_text() == metadata.get_payload(decode=True).decode()
+    assert "The mergeparam developers" == metadata["Author"]
+    assert cited == metadata["Version"] == version("mergeparam")
+
+
+def test_description(metadata, built):
+    """It is the README, and the index can show it: each link and each image has an address."""
+    markdown = pytest.importorskip("readme_renderer.markdown", reason="nothing renders a README")
+    text = metadata.get_payload(decode=True).decode()
+    shown = markdown.render(text)
+    addresses = re.findall(r'(?:href|src)="([^#].*?)"', shown)
+    prose = [line for line in (ROOT / "README.md").read_text().splitlines() if "](" not in line]
+
+    assert set(prose) <= set(text.splitlines())
+    assert {"https"} == {address.partition(":")[0] for address in addresses}
+    assert not [text for text in addresses if "readthedocs" in text and ".md" in text]
+    run(sys.executable, "-m", "twine", "check", "--strict", *built.iterdir(), folder=ROOT)
+
+
+def test_size(built):
+    """What is downloaded is small: measured values stay in the repository."""
+    sizes = {path.suffix: path.stat().st_size for path in built.iterdir()}
+
+    assert {".whl", ".gz"} == sizes.keys()
+    assert max(sizes.values()) < 500_000
 
 
 @pytest.mark.parametrize("folder", ["src", "tests", "examples", "benchmarks", "docs"])
@@ -143,7 +173,9 @@ def test_sdist_holds_the_folder(unpacked, folder):
     assert {name for name in ours if name.endswith((".py", ".md", ".typed"))} <= theirs
 
 
-@pytest.mark.parametrize("name", ["CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"])
+@pytest.mark.parametrize(
+    "name", ["CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md", "pyproject.toml"]
+)
 def test_sdist_holds_the_file(unpacked, name):
     """Files about the whole project are in the sdist."""
     assert (ROOT / name).read_bytes() == (unpacked / name).read_bytes()
