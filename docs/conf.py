@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "mergeparam"
-author = "the mergeparam authors"
+author = "the mergeparam developers"
 copyright = author  # noqa: A001 - Sphinx chose the name
 version = release = metadata.version("mergeparam")
 
@@ -17,7 +17,10 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
     "docstrings",
+    "house",
     "run_at_build",
 ]
 exclude_patterns = ["_examples"]
@@ -38,7 +41,17 @@ nitpick_ignore_regex = [
 ]
 
 html_theme = "furo"
-html_title = "mergeparam"
+html_title = f"mergeparam {version}"
+html_theme_options = {
+    "source_repository": "https://github.com/mergeparam/mergeparam",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
+# A session is copied without its prompts and without what it prints.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_selector = "div:not(.printed) > div.highlight > pre"
+linkcheck_anchors_ignore_for_url = ["https://github.com/.*"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False

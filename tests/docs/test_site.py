@@ -1,10 +1,12 @@
 """The documentation builds without a warning, and no link inside it is broken."""
 
 import html.parser
+import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
 import urllib.parse
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 import mergeparam
 
-for package in ("sphinx", "myst_parser", "furo"):
+for package in ("sphinx", "myst_parser", "furo", "sphinx_copybutton", "sphinx_design"):
     pytest.importorskip(package, reason=f"without {package} no documentation can be built")
 
 ROOT = Path(__file__).parents[2]
@@ -129,6 +131,42 @@ def test_the_build_prints_the_merge(site):
 def test_the_build_prints_the_errors(site, says):
     """The texts are those that this version raises."""
     assert says in text_of(site, "reference/errors.html")
+
+
+@pytest.mark.parametrize(
+    ("word", "page"),
+    [
+        ("migrate", "how-to/index"),
+        ("overhead", "faq"),
+        ("timeout", "how-to/clients-and-sessions"),
+        ("glossary", "reference/glossary"),
+        ("policy", "how-to/policies"),
+    ],
+)
+def test_search_finds_it(site, word, page):
+    """The words that people look for lead to a page."""
+    text = (site / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").rstrip(")"))
+    stems = {word, word[:-1], f"{word[:-1]}i"}
+    hits = [index[kind].get(stem, []) for kind in ("terms", "titleterms") for stem in stems]
+    pages = {at for hit in hits for at in (hit if isinstance(hit, list) else [hit])}
+
+    assert page in {index["docnames"][at] for at in pages}
+
+
+def test_the_house_is_that_of_the_code(site):
+    """Every part is in the picture, on the floor that the contract of the imports gives it."""
+    page = (site / "explanation/architecture.html").read_text(encoding="utf-8")
+    drawn = re.findall(r'<text x="[\d.]+" y="(\d+)">(\w+)</text>', page)[1:]
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    order = re.findall(r"\w+", " ".join(layers["contracts"][0]["layers"]))
+    parts = {path.stem for path in Path(mergeparam.__file__).parent.glob("[!_]*.py")}
+    parts |= {path.stem for path in Path(mergeparam.__file__).parent.glob("_[!_]*")}
+    parts |= {"__main__"}
+
+    assert parts - {"__pycache__"} == {name for _, name in drawn}
+    assert [name for name in order if name in parts] == [name for _, name in drawn]
+    assert sorted(drawn, key=lambda item: int(item[0])) == drawn
 
 
 def test_pages_name_no_folder_of_the_builder(site):

@@ -15,6 +15,9 @@ import pytest
 from checkers import CHECKERS, plain
 
 SAMPLES = Path(__file__).parent / "samples"
+DOCS = Path(__file__).parents[2] / "docs"
+SHOWN = DOCS / "_examples" / "typed.py"
+"""The sample that the page about static typing shows."""
 COMMENT = re.compile(r"# (?P<kind>error|revealed)(?:\[(?P<names>[^\]]+)\])?(?:: (?P<type>[^#]+))?")
 
 
@@ -29,6 +32,7 @@ def checker(request):
 def found(checker, tmp_path_factory):
     """Run the checker once, outside the repository; return its diagnostics by file."""
     folder = shutil.copytree(SAMPLES, tmp_path_factory.mktemp(checker.name) / "samples")
+    shutil.copy(SHOWN, folder)
     said = defaultdict(set)
     for file, line, text in checker.check(folder):
         said[file].add((line, text))
@@ -58,12 +62,24 @@ def expected_text(comment, name):
     return for_it or for_all
 
 
-@pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.glob("*.py")))
+@pytest.mark.parametrize(
+    "sample", [*sorted(SAMPLES.glob("*.py")), SHOWN], ids=lambda path: path.name
+)
 def test_sample(checker, found, sample):
     """The checker reports the expected diagnostics, and no others."""
-    expected = expected_lines((SAMPLES / sample).read_text(), checker.name)
+    expected = expected_lines(sample.read_text(), checker.name)
 
-    assert expected == found[sample]
+    assert expected == found[sample.name]
+
+
+@pytest.mark.parametrize("name", ["mypy", "pyright", "pyrefly", "ty"])
+def test_page_about_typing(name):
+    """The page has each checker's words for the lines that the sample expects, and no others."""
+    page = (DOCS / "explanation" / "static-typing.md").read_text()
+    shown = re.search(rf"tab-item}} {name}\n(.*?)\n:::", page, re.DOTALL)[1]
+    lines = {int(line) for line in re.findall(r"typed\.py:(\d+)", shown)}
+
+    assert {line for line, _ in expected_lines(SHOWN.read_text(), name)} == lines
 
 
 @pytest.mark.parametrize(
