@@ -169,6 +169,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(python=FIRST)
+def links(session: nox.Session) -> None:
+    """Check the links to other sites, which needs a network; not part of a plain `nox`."""
+    session.install("-e", ".[cli]", "--group", "docs")
+    session.run("sphinx-build", "-b", "linkcheck", "docs", "build/links", *session.posargs)
+
+
+@nox.session(python=FIRST)
 def example(session: nox.Session) -> None:
     """Run the main job as the README says it."""
     session.install(".[examples]")

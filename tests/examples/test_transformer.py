@@ -13,6 +13,7 @@ np = pytest.importorskip("numpy")
 datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed")
 
 PATH = Path(__file__).parents[2] / "examples" / "transformer.py"
+PICTURE = PATH.parents[1] / "docs" / "_pictures" / "example-transformer.svg"
 HIDE_JAX = f"""
 import runpy, sys
 
@@ -161,7 +162,7 @@ def test_leaves_drop_their_share(example):
 
 
 def test_lines_that_name_the_flag(printed):
-    """What is printed is what the file says."""
+    """What is printed, and drawn on the page of examples, is what the file says."""
     shared = {"Attention", "Mlp", "Block"}
     by_hand = {f"{name}ByHand" for name in (*shared, "Encoder")}
 
@@ -178,6 +179,8 @@ def test_lines_that_name_the_flag(printed):
     assert expected == found
     assert 1 == found["provide"]
     assert found["provide=True"] < found["by hand"]
+    drawn = re.findall(r">(\d+)<", PICTURE.read_text())
+    assert [*expected.values()] == [*map(int, drawn)]
 
 
 def test_accuracy(printed, example):
