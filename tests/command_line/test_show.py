@@ -278,14 +278,22 @@ def test_folder(layers, capsys):
     ]
 
 
-def test_completion(layers):
+def test_completion(layers, monkeypatch):
     """The shell is told the commands, if argcomplete is installed."""
-    pytest.importorskip("argcomplete", reason="argcomplete is not installed")
+    argcomplete = pytest.importorskip("argcomplete", reason="argcomplete is not installed")
     asks = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": " ", "COMP_LINE": "mergeparam sh"}
     asks |= {"COMP_POINT": "13", "_ARGCOMPLETE_STDOUT_FILENAME": "completions"}
     subprocess.run([sys.executable, "-m", "mergeparam"], env=os.environ | asks, check=True)
 
     assert "show" == pathlib.Path("completions").read_text().strip()
+
+    # Here it would end this process.
+    parsers = []
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    monkeypatch.setattr(argcomplete, "autocomplete", parsers.append)
+
+    assert 2 == main([])
+    assert ["mergeparam"] == [parser.prog for parser in parsers]
 
 
 @pytest.mark.parametrize("columns", [45, 80, 140])
