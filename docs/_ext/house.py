@@ -17,7 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-_WIDTH, _FLOOR, _ROOF = 560, 34, 46
+_WIDTH, _FLOOR, _ROOF = 360, 28, 46
 
 
 def floors(root: Path) -> list[list[str]]:
@@ -54,9 +54,9 @@ def picture(layers: list[list[str]]) -> str:
             left = 30 + room * place
             box = f'x="{left}" y="{top}" width="{room}" height="{_FLOOR}"'
             parts.append(f"<rect {box}/>")
-            words.append(f'<text x="{left + room / 2}" y="{top + 22}">{name}</text>')
+            words.append(f'<text x="{left + room / 2}" y="{top + 19}">{name}</text>')
     return (
-        f'<svg class="picture" viewBox="0 0 {_WIDTH} {height}" role="img">'
+        f'<svg class="picture narrow" viewBox="0 0 {_WIDTH} {height}" role="img">'
         f"<title>Each part imports only what is below it</title>"
         f'<g class="room">{"".join(parts)}</g>'
         f'<g class="code" text-anchor="middle">{"".join(words)}</g></svg>'

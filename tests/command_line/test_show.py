@@ -162,6 +162,7 @@ def test_bytecode(layers, capsys):
     [
         ("missing", "cannot import missing: ModuleNotFoundError"),
         ("missing.py", "there is no file missing.py"),
+        (r"C:\missing.py", r"there is no file C:\missing.py"),
         ("broken", "cannot import broken: SystemExit: two lines"),
         ("broken.py:X", "cannot import broken.py: SystemExit: two lines"),
         ("layers:Nothing", "layers has nothing under the name Nothing"),

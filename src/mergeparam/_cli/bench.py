@@ -87,8 +87,7 @@ def run(options: argparse.Namespace) -> int:
 def _subject(classes: list[type], options: argparse.Namespace) -> method.Subject:
     cls, merged, msg = classes[0], merged_methods(classes[0]), ""
     if len(classes) > 1:
-        place = options.target.partition(":")[0]
-        names = ", ".join(f"{place}:{cls.__qualname__}" for cls in classes)
+        names = ", ".join(f"{options.target}:{cls.__qualname__}" for cls in classes)
         msg = f"bench compares one class; name one of {names}"
     elif options.method is None and len(merged) > 1:
         msg = f"{cls.__qualname__} merges in {', '.join(merged)}; name one with --method"

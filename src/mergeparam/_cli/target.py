@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,8 @@ HELP = "a module, package, file.py or folder, or a class in it: module:Class, fi
 
 def load(target: str) -> tuple[list[type], list[Refusal]]:
     """Return the merged classes of a target, and why some modules below it are left out."""
-    place, _, name = target.partition(":")
+    # A colon may be that of a drive.
+    place, name = re.findall(r"^(.*?)(?::([\w.]+))?$", target)[0]
     classes, left_out, folders = list[type](), list[Refusal](), [place]
     if name or not place or not Path(place).is_dir():
         module = _import(place)
