@@ -26,16 +26,6 @@ THOROUGH, FAST = (8, 15, 1e-3), (3, 5, 2e-4)
 CHARTS = ".svg", ".png", ".pdf"
 
 _HEADS = "ns\nper call", "\nquartiles", "parameter\nadds", "/ inline\nby hand", "/ un-\ndecorated"
-_METHOD = """\
-undecorated          no merge; its defaults are the values that the others merge
-inline by hand       the merge as the first statements, as show --source has it
-@mergeable           the method as the class has it
-merge_param by hand  a call of merge_param for each parameter
-
-Each way is a subclass with that one method, compiled in the place of the original. The ways take \
-turns in one process: {} turns of calls with the same objects are a run, and {} runs begin with \
-classes and objects made anew. Given are medians over the runs and their quartiles; ratios and \
-differences are worked out within each run."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +64,8 @@ def run(options: argparse.Namespace) -> int:
         _print(console, trial, ways)
     for given, refusal in left_out.items():
         console.print(f"left out: {given}: {refusal}\n")
-    console.print(_METHOD.format(turns, runs), style="dim")
+    text = f"medians and quartiles of {runs} runs, with {turns} turns of all ways in each"
+    console.print(text, style="dim")
     for path, write in ((options.json, _write), (options.plot, _draw)):
         if path is not None:
             with refusing(f"{path} cannot be written:"):

@@ -49,16 +49,11 @@ def load(target: str) -> tuple[list[type], list[Refusal]]:
 def _files_below(folder: str) -> Iterator[str]:
     """Yield the files of a folder, but no hidden ones, no programs, and no environments."""
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if name[0] != "." and not Path(place, name, "pyvenv.cfg").exists()
-        )
-        yield from (
-            str(Path(place, name))
-            for name in sorted(files)
-            if name.endswith(".py") and name != "__main__.py"
-        )
+        is_environment = "pyvenv.cfg" in files
+        folders[:] = sorted(name for name in folders if name[0] != "." and not is_environment)
+        for name in sorted(files):
+            if name.endswith(".py") and name != "__main__.py" and not is_environment:
+                yield str(Path(place, name))
 
 
 def _import(place: str) -> ModuleType:
