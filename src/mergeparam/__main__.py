@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import mergeparam
 from mergeparam._bench import Refusal
-from mergeparam._cli import bench, show
+from mergeparam._cli import bench, check, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "show": ("show what is merged in classes", show.add_options, show.run),
     "bench": ("measure what the merge costs in a class", bench.add_options, bench.run),
+    "check": ("find mistakes in merges, by hand or declared", check.add_options, check.run),
 }
 """The help of each command, what adds its options, and what runs it and returns the exit code."""
 

@@ -1,0 +1,1 @@
+"""Read source without importing it: what `mergeparam check` is made of, on `ast` alone."""
