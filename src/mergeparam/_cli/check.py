@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION, MANY = 1, 200
 
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Let the command take paths, and what to look for."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="file, folder, or - for stdin")
@@ -72,7 +73,9 @@ def _lines(findings: list[check.Finding], count: int, wants_statistics: bool) ->
     codes = collections.Counter(finding.code for finding in findings)
     yield from map(str, findings)
     if wants_statistics:
-        yield from (f"{codes[code]:>5}  {code} {load_rules()[code].title}" for code in sorted(codes))
+        yield from (
+            f"{codes[code]:>5}  {code} {load_rules()[code].title}" for code in sorted(codes)
+        )
     files = "1 file" if count == 1 else f"{count:,} files"
     places = "1 mistake" if len(findings) == 1 else f"{len(findings):,} mistakes"
     yield f"{places if findings else 'no mistake'} found in {files}"

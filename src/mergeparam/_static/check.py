@@ -30,13 +30,28 @@ FLAGS = frozenset(
         *("enable_dropout",),
     }
 )
-EXCLUDED = ("tests", "test", "testing", "test_*.py", "*_test.py", "conftest.py", ".*", "build", "*.egg-info", "node_modules", "venv", "__pycache__")
+EXCLUDED = (
+    "tests",
+    "test",
+    "testing",
+    "test_*.py",
+    "*_test.py",
+    "conftest.py",
+    ".*",
+    "build",
+    "*.egg-info",
+    "node_modules",
+    "venv",
+    "__pycache__",
+)
 """Tests do on purpose what is a mistake elsewhere."""
 
 STDIN = Path("-")
-UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError)
+UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError)
 
-_NOQA = re.compile(r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
+_NOQA = re.compile(
+    r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*)?", re.IGNORECASE
+)
 
 
 class SettingsError(ValueError):
@@ -169,7 +184,9 @@ def find_files(paths: Iterable[str], exclude: tuple[str, ...]) -> Iterator[Path]
 def _walk(folder: Path, root: Path, exclude: tuple[str, ...]) -> Iterator[Path]:
     for path in folder.iterdir():
         names = (path.name, path.relative_to(root).as_posix())
-        if any(fnmatch.fnmatch(name, pattern.rstrip("/")) for name in names for pattern in exclude):
+        if any(
+            fnmatch.fnmatch(name, pattern.rstrip("/")) for name in names for pattern in exclude
+        ):
             continue
         if path.is_dir() and not path.is_symlink():
             yield from _walk(path, root, exclude)

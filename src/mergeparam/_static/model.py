@@ -112,6 +112,7 @@ class Method:
     """A method, and what it does in the order of evaluation."""
 
     name: str
+    qualname: str
     node: Function
     receiver: str
     params: dict[str, Variable]
@@ -253,7 +254,11 @@ def read_default(node: ast.expr | None) -> Default:
         return read_default(given.get("default")) if is_field else Default.UNKNOWN
     if is_none(node):
         return Default.NONE
-    return Default.SET if isinstance(node, ast.Constant) and node.value is not ... else Default.UNKNOWN
+    return (
+        Default.SET
+        if isinstance(node, ast.Constant) and node.value is not ...
+        else Default.UNKNOWN
+    )
 
 
 def _read_class(node: ast.ClassDef, qualname: str, module: Module, settings: Settings) -> Class:
@@ -269,11 +274,14 @@ def _read_class(node: ast.ClassDef, qualname: str, module: Module, settings: Set
             name = item.targets[0].id
             fields[name] = Variable(name, read_default(item.value), item.value, "", item)
         elif isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef):
-            decorators = {dotted(decorator).rpartition(".")[2] for decorator in item.decorator_list}
+            decorators = {
+                dotted(decorator).rpartition(".")[2] for decorator in item.decorator_list
+            }
             if item.args.args + item.args.posonlyargs and not decorators & {
                 *("staticmethod", "classmethod", "overload", "property", "setter"),
             }:
-                methods[item.name] = _read_method(item, "abstractmethod" in decorators, module, settings)
+                is_abstract = "abstractmethod" in decorators
+                methods[item.name] = _read_method(item, qualname, is_abstract, module, settings)
     # What the constructor stores as it gets it is a field too.
     if init := methods.get("__init__"):
         for access in init.accesses:
@@ -288,7 +296,13 @@ def _read_class(node: ast.ClassDef, qualname: str, module: Module, settings: Set
     return Class(qualname, node, bases, fields, methods, declared)
 
 
-def _read_method(node: Function, is_abstract: bool, module: Module, settings: Settings) -> Method:  # noqa: FBT001
+def _read_method(
+    node: Function,
+    owner: str,
+    is_abstract: bool,  # noqa: FBT001
+    module: Module,
+    settings: Settings,
+) -> Method:
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(positional) - len(arguments.defaults)) + [*arguments.defaults]
@@ -305,7 +319,8 @@ def _read_method(node: Function, is_abstract: bool, module: Module, settings: Se
         for arg, value in given[1:]
     }
     body = [item for item in node.body if not _says_nothing(item)]
-    method = Method(node.name, node, positional[0].arg, params, is_abstract or not body)
+    qualname, receiver = f"{owner}.{node.name}", positional[0].arg
+    method = Method(node.name, qualname, node, receiver, params, is_abstract or not body)
     _Body(method, module.imports, settings).run()
     return method
 
@@ -600,7 +615,11 @@ class _Body(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         first = len(self._method.accesses)
         callee = resolve(node.func, self._imports)
-        if not callee and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call):
+        if (
+            not callee
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Call)
+        ):
             if dotted(node.func.value.func) == "super":
                 callee = f"super.{node.func.attr}"
         call = Call(callee, node, self._branches)

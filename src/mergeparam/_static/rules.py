@@ -44,7 +44,9 @@ class Rule:
 
     def __str__(self) -> str:
         """Return all of it as Markdown, which reads as plain text too."""
-        note = "" if self.is_default else f"\nOff by default: `--select {self.code}` turns it on.\n"
+        note = (
+            "" if self.is_default else f"\nOff by default: `--select {self.code}` turns it on.\n"
+        )
         return (
             f"# {self.code}: {self.title}\n\n{self.why.strip()}\n{note}\n"
             f"Wrong:\n\n```python\n{self.wrong.strip()}\n```\n\n"
@@ -81,11 +83,9 @@ class Context:
             variable.name in self.settings.flags or "bool" in variable.annotation
         )
 
-    def counts(self, method: Method, merge: Merge) -> bool:
-        """Whether a merge is strict, or one of a mode flag; only of these rules speak."""
-        return merge.is_strict or (
-            merge.spelling != "or" and self.is_flag(method.params.get(merge.param or ""))
-        )
+    def counts(self, merge: Merge) -> bool:
+        """Whether a merge is strict, or one of a mode flag by its name; rules speak of no others."""
+        return merge.is_strict or (merge.spelling != "or" and merge.param in self.settings.flags)
 
     def own_method(self, call: Call, method: Method) -> tuple[bool, Method | None]:
         """Return whether it calls a method of the object or its base, and which if it is here."""
@@ -107,7 +107,7 @@ class Context:
 def check_class(context: Context) -> Iterator[Hit]:
     """Yield what is wrong in a class."""
     for method in context.cls.methods.values():
-        merges = [merge for merge in method.merges if context.counts(method, merge)]
+        merges = [merge for merge in method.merges if context.counts(merge)]
         for merge in merges:
             raw_reads = [*_raw_reads(context, method, merge)]
             yield from raw_reads
@@ -117,7 +117,7 @@ def check_class(context: Context) -> Iterator[Hit]:
             yield from _operands(context, method, merge)
             yield from _always_set(context, method, merge)
             yield from _children(method, merge)
-        yield from _merged_again(context, method, merges)
+        yield from _merged_elsewhere(context, method)
         yield from _given_twice(context, method)
         yield from _opt_in(context, method)
     yield from _never_merged(context)
@@ -171,8 +171,8 @@ def _raw_reads(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
         if is_attribute and follows and attribute not in written:
             code = "MP101"
             message = (
-                f"{attribute} is read after {param!r} was merged to {target!r}: it is unset "
-                f"whenever the call gave the value. Read {target!r}."
+                f"{method.qualname}() merges {param!r} and then reads {attribute}, which is unset "
+                f"whenever the call gave the value. Read the merged {target!r}."
             )
         elif not is_attribute and follows and target != param:
             before = method.accesses[merge.last : method.accesses.index(access)]
@@ -182,16 +182,16 @@ def _raw_reads(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
                 continue
             code = "MP102"
             message = (
-                f"the raw argument {param!r} is read after it was merged to {target!r}: it is "
-                f"unset whenever the constructor gave the value. Read {target!r}."
+                f"{method.qualname}() merges {param!r} to {target!r} and then reads the raw "
+                f"argument, which is unset whenever the constructor gave the value. Read {target!r}."
             )
         elif access in method.accesses[: min(other.first for other in method.merges_of(param))]:
             if access.is_nested or _excludes(access, merge) or id(access.node) in prepared:
                 continue
             code = "MP103"
             message = (
-                f"the raw {access.name} is read before line {merge.node.lineno} merges it: it may "
-                f"be unset here. Merge first."
+                f"{method.qualname}() reads the raw {access.name} before line "
+                f"{merge.node.lineno} merges it: it may be unset here. Merge first."
             )
         else:
             continue
@@ -200,14 +200,14 @@ def _raw_reads(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
             if access.call.callee == attribute.rpartition(".")[0] and not is_attribute:
                 continue
             is_own, called = context.own_method(access.call, method)
-            merges = called is None or any(context.counts(called, other) for other in called.merges)
+            merges = called is None or any(context.counts(other) for other in called.merges)
             if is_own and merges and not is_attribute:
                 continue
             if is_own and called and not merges:
                 code = "MP114"
                 message = (
-                    f"{method.name}() merges {param!r} and hands the raw {access.name} on to "
-                    f"{called.name}(), which does not merge it. Hand on the merged value."
+                    f"{method.qualname}() merges {param!r} and hands the raw {access.name} on to "
+                    f"{called.qualname}(), which does not merge it. Hand on the merged value."
                 )
         yield Hit(code, access.node, message)
     if merge.is_strict and not (isinstance(merge.node, ast.Call) and merge.node.keywords):
@@ -344,67 +344,69 @@ def _always_set(context: Context, method: Method, merge: Merge) -> Iterator[Hit]
         )
 
 
+_LENIENT = ("flax.nnx", "equinox", "haiku", "keras", "torch", "tensorflow")
+"""Where the call overrules the constructor, or where these names mean something else."""
+
+
 def _given_twice(context: Context, method: Method) -> Iterator[Hit]:
     """MP111: a flag for a child's constructor and for its call."""
-    cls, module = context.cls, context.module
-    made: dict[str, list[Call]] = {}
-    for maker in {method.name: method} | {
-        name: other for name, other in cls.methods.items() if name in STORES
-    }:
-        other = cls.methods[maker]
-        by_node = {id(call.node): call for call in other.calls}
-        for access in other.accesses:
-            if access.is_write:
-                made.setdefault(access.name, [])
-                if (constructor := by_node.get(id(access.value))) is not None:
-                    made[access.name].append(constructor)
-                else:
-                    made[access.name] += [Call("?", ast.Call(), ())]
-    calls = {id(call.node): call for call in method.calls}
+    module, made = context.module, dict[str, list[tuple[Method, ast.expr | None]]]()
+    stores = [other for other in context.cls.methods.values() if other.name in STORES]
+    for maker in {id(maker): maker for maker in (method, *stores)}.values():
+        for access in maker.accesses:
+            if access.is_write and (maker is method or "." in access.name):
+                made.setdefault(access.name, []).append((maker, access.value))
     for call in method.calls:
-        inner = calls.get(id(call.node.func))
-        makers = made.get(dotted(call.node.func if inner is None else inner.node.func), [])
-        constructors = [inner] if inner else []
-        # A partial or an object that is bound once, and only once.
-        if len(makers) == 1 and ((makers[0].callee.endswith("partial")) == bool(inner)):
-            constructors += makers
-        for constructor in constructors:
-            for keyword in constructor.node.keywords if constructor.callee != "?" else ():
-                flag = keyword.arg
-                if flag not in context.settings.flags or is_none(keyword.value):
+        # A child that is made and called at once, and one that has been made before, as it is or
+        # with a partial. A name that is bound more than once may hold any of them.
+        function = call.node.func
+        is_made_here = isinstance(function, ast.Call)
+        values = made.get(dotted(function.func if is_made_here else function), [])  # type: ignore[attr-defined]
+        children = [(method, function)] if is_made_here else []
+        children += values if len(values) == 1 else []
+        for maker, child in children:
+            if not isinstance(child, ast.Call):
+                continue
+            callee = resolve(child.func, module.imports)
+            if is_partial := callee.rpartition(".")[2] == "partial":
+                callee = resolve(child.args[0] if child.args else None, module.imports)
+            if is_partial != is_made_here and child is not function:
+                continue
+            for flag in context.settings.flags:
+                first = next((k.value for k in child.keywords if k.arg == flag), None)
+                if first is None or is_none(first) or not _merges_strictly(module, callee, flag):
                     continue
-                given = call.argument(flag)
-                text = ast.unparse(keyword.value)
-                if given is None:
-                    same = [arg for arg in call.node.args if ast.unparse(arg) == text]
-                    given = same[0] if same and not isinstance(same[0], ast.Constant) else None
-                if given is None or is_none(given):
-                    continue
-                # Both raw: the child merges them.
-                if dotted(keyword.value) == f"{method.receiver}.{flag}" and dotted(given) == flag:
-                    if not method.merges_of(flag):
-                        continue
-                target = constructor.node.args[0] if constructor.callee.endswith("partial") and constructor.node.args else constructor.node.func
-                callee = resolve(target, module.imports)
-                if callee.startswith(_LENIENT):
-                    continue
-                child = module.named(callee.rpartition(".")[2])
-                if child is not None and not any(
-                    merge.is_strict and merge.param == flag
-                    for called in child.methods.values()
-                    for merge in called.merges
-                ):
-                    continue
-                yield Hit(
-                    "MP111",
-                    given,
-                    f"{flag!r} is given to the constructor of {callee.rpartition('.')[2]} and to "
-                    f"its call: a child that merges raises. Give it once.",
+                texts = {ast.unparse(first)} if maker is method else set()
+                second = call.argument(flag) or next(
+                    (arg for arg in call.node.args if ast.unparse(arg) in texts and dotted(arg)),
+                    None,
                 )
+                if second is None or is_none(second):
+                    continue
+                param = method.params.get(dotted(second))
+                may_be_none = param is not None and param.default is Default.NONE
+                is_certain = _never_none(first) and (
+                    not may_be_none or method.merges_of(dotted(second))
+                )
+                if is_certain or ast.unparse(second) in texts:
+                    yield Hit(
+                        "MP111",
+                        second,
+                        f"{flag!r} is given to the constructor of {callee.rpartition('.')[2]} and "
+                        f"to its call: a child that merges strictly raises. Give it once.",
+                    )
 
 
-_LENIENT = ("flax.nnx", "equinox", "haiku", "keras", "torch", "tensorflow")
-"""Where the call overrules the constructor, or has other meanings for these names."""
+def _merges_strictly(module: Module, callee: str, flag: str) -> bool:
+    """Whether a child may do so: one of this module does, and one from elsewhere is not lenient."""
+    child = module.named(callee.rpartition(".")[2])
+    if child is None:
+        return not callee.startswith(_LENIENT)
+    return any(
+        merge.is_strict and merge.param == flag
+        for method in child.methods.values()
+        for merge in method.merges
+    )
 
 
 def _never_merged(context: Context) -> Iterator[Hit]:
@@ -413,7 +415,12 @@ def _never_merged(context: Context) -> Iterator[Hit]:
     family = context.module.family(cls)
     known = {member.qualname.rpartition(".")[2] for member in family} | _ROOTS
     everything = [method for member in family for method in member.methods.values()]
-    names = {access.name for method in everything for access in method.accesses if access.name == method.receiver}
+    names = {
+        access.name
+        for method in everything
+        for access in method.accesses
+        if access.name == method.receiver
+    }
     if names or not {*cls.bases} <= known:
         return
     for name, field in cls.fields.items():
@@ -438,7 +445,9 @@ def _never_merged(context: Context) -> Iterator[Hit]:
             if not (context.is_flag(field) or context.is_flag(param)) or method.is_abstract:
                 continue
             attribute = f"{method.receiver}.{name}"
-            uses = [access for access in method.accesses if access.name == name and not access.is_write]
+            uses = [
+                access for access in method.accesses if access.name == name and not access.is_write
+            ]
             reads = [access for access in uses if not access.is_test]
             if next(method.writes(attribute), None) or any(
                 call.callee in {"locals", "vars"} for call in method.calls
@@ -452,16 +461,16 @@ def _never_merged(context: Context) -> Iterator[Hit]:
                 yield Hit(
                     "MP112",
                     field.node,
-                    f"the field {name!r} is never read: {method.name}() uses its argument "
-                    f"{name!r} alone, so that what the constructor gets is lost. Merge the two.",
+                    f"{method.qualname}() reads its argument {name!r} and nothing reads the field "
+                    f"of that name, so that what the constructor gets is lost. Merge the two.",
                 )
                 break
             if readers and not uses:
                 yield Hit(
                     "MP112",
                     param.node,
-                    f"{method.name}() never reads its argument {name!r}: only {attribute} is used, "
-                    f"so that what the call gives is lost. Merge the two.",
+                    f"{method.qualname}() never reads its argument {name!r}, only {attribute} is "
+                    f"read, so that what the call gives is lost. Merge the two.",
                 )
 
 
@@ -487,28 +496,42 @@ def _children(method: Method, merge: Merge) -> Iterator[Hit]:
             )
 
 
-def _merged_again(context: Context, method: Method, merges: list[Merge]) -> Iterator[Hit]:
-    """MP115: a merged value that a strict merge gets as the argument once more."""
-    for merge in merges:
-        for call in method.calls if merge.target else ():
-            is_own, called = context.own_method(call, method)
-            if not is_own or called is None or called is method:
+def _merged_elsewhere(context: Context, method: Method) -> Iterator[Hit]:
+    """MP114 and MP115: a value for another method of the object that merges it too."""
+    for call in method.calls:
+        is_own, called = context.own_method(call, method)
+        if not is_own or called is None or called is method:
+            continue
+        for other in called.merges if not called.is_abstract else ():
+            given = argument_for(call, called, other.param or "")
+            name = dotted(given)
+            merges = [merge for merge in method.merges if merge.target == name]
+            if not context.counts(other) or not name:
                 continue
-            for other in called.merges:
-                given = argument_for(call, called, other.param or "")
-                position = [access.node for access in method.accesses]
-                if (
-                    other.is_strict
-                    and _leaf(other.attribute or "") == _leaf(merge.attribute or "")
-                    and dotted(given) == merge.target
-                    and given in position[merge.last :]
-                ):
+            for merge in merges:
+                nodes = [access.node for access in method.accesses[merge.last :]]
+                is_same = _leaf(other.attribute or "") == _leaf(merge.attribute or "")
+                if other.is_strict and is_same and given in nodes:
                     yield Hit(
                         "MP115",
                         call.node,
-                        f"{method.name}() hands the merged {merge.target!r} on to {called.name}(), "
-                        f"which merges it with {other.attribute} again and raises whenever the "
+                        f"{method.qualname}() hands the merged {name!r} on to {called.qualname}(), which "
+                        f"merges it with {other.attribute} again and raises whenever the "
                         f"constructor gave the value.",
+                    )
+            param = method.params.get(name)
+            if method.merges_of(name) or param is None or param.default is not Default.NONE:
+                continue
+            if next(method.writes(name), None):
+                continue
+            for access in method.reads(name):
+                if access.call is None or not context.own_method(access.call, method)[0]:
+                    yield Hit(
+                        "MP114",
+                        access.node,
+                        f"{method.qualname}() uses the raw argument {name!r} here, while "
+                        f"{called.qualname}() merges it with {other.attribute}: this one is unset "
+                        f"whenever the constructor gave the value. Merge it in {method.qualname}().",
                     )
 
 
@@ -551,7 +574,7 @@ def _declared(context: Context) -> Iterator[Hit]:
                     access.node,
                     f"{part.receiver}.{attribute} is unset whenever the call gave {name!r}. Read "
                     f"the merged {name!r}"
-                    + ("." if part is method else f", which {method.name}() has to hand on."),
+                    + ("." if part is method else f", which {method.qualname}() has to hand on."),
                 )
     for base in map(context.module.named, cls.bases):
         for declared in base.declared if base else ():
