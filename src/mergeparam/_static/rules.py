@@ -104,6 +104,10 @@ class Context:
         return not is_field, None
 
 
+_EVERYTHING = frozenset({"locals", "vars", "eval", "exec"})
+"""Functions that may read any local name."""
+
+
 def check_class(context: Context) -> Iterator[Hit]:
     """Yield what is wrong in a class."""
     for method in context.cls.methods.values():
@@ -228,7 +232,7 @@ def _is_used(method: Method, merge: Merge) -> bool:
         access.name.partition(".")[0] == merge.target and not access.is_write
         for number, access in enumerate(method.accesses)
         if number >= merge.last or access.is_nested
-    ) or any(call.callee in {"locals", "vars", "eval", "exec"} for call in method.calls)
+    ) or any(call.callee in _EVERYTHING for call in method.calls)
 
 
 def _misspelled(method: Method, merge: Merge) -> Iterator[Hit]:
@@ -236,7 +240,7 @@ def _misspelled(method: Method, merge: Merge) -> Iterator[Hit]:
     param, target = merge.param, merge.target
     if not target or not param or target == param or _is_used(method, merge):
         return
-    if difflib.SequenceMatcher(None, param, target).ratio() > 0.85:  # noqa: PLR2004
+    if difflib.SequenceMatcher(None, param, target).ratio() > 0.75:  # noqa: PLR2004
         yield Hit(
             "MP105",
             merge.node,
@@ -449,9 +453,12 @@ def _never_merged(context: Context) -> Iterator[Hit]:
                 access for access in method.accesses if access.name == name and not access.is_write
             ]
             reads = [access for access in uses if not access.is_test]
-            if next(method.writes(attribute), None) or any(
-                call.callee in {"locals", "vars"} for call in method.calls
-            ):
+            is_merged = any(
+                name in {merge.param, merge.label, _leaf(merge.attribute or "")}
+                for merge in method.merges
+            )
+            is_mutator = next(method.writes(attribute), None) is not None
+            if is_merged or is_mutator or any(call.callee in _EVERYTHING for call in method.calls):
                 continue
             handed_on = any(
                 access.call is not None and context.own_method(access.call, method) == (True, None)
