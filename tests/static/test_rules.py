@@ -72,7 +72,10 @@ def test_examples(code):
         ("MP108", "train = bool(train) or 0\nreturn nnx.first_from(train, self.train)"),
         ("MP110", MERGE + "return x if train is not None else -x"),
         ("MP110", MERGE + "return x if train == None else -x"),
-        ("MP111", "return nn.Dropout(0.1, deterministic=True)(x, deterministic=False), train, self.train"),
+        (
+            "MP111",
+            "return nn.Dropout(0.1, deterministic=True)(x, deterministic=False), train, self.train",
+        ),
         ("MP111", "return nn.Dropout(0.1, deterministic=train)(x, train), self.train"),
         (
             "MP111",
@@ -96,7 +99,9 @@ def test_mistakes(code, body):
         # What is not surely behind the merge.
         "if x:\n    " + MERGE + "else:\n    train = self.train\nreturn train",
         "for _ in x:\n    " + MERGE + "    print(train)\nreturn self.train",
-        "try:\n    y = x\nexcept ValueError:\n    " + MERGE + "    print(train)\nreturn self.train",
+        "try:\n    y = x\nexcept ValueError:\n    "
+        + MERGE
+        + "    print(train)\nreturn self.train",
         "match x:\n    case 1:\n        " + MERGE + "        return train\n"
         "    case _:\n        return self.train",
         "while x:\n    " + MERGE + "    print(train)\nelse:\n    x = self.train\nreturn x",
@@ -105,7 +110,8 @@ def test_mistakes(code, body):
         MERGE + "def inner(self, train):\n    return self.train\nreturn inner(x, train)",
         "mode = merge_param('train', self.train, train)\nreturn [train for train in x], mode",
         "mode = merge_param('train', self.train, train)\nreturn {a: train for a, train in x}, mode",
-        MERGE + "class Inner:\n    def call(self):\n        return self.train\nreturn Inner, train",
+        MERGE
+        + "class Inner:\n    def call(self):\n        return self.train\nreturn Inner, train",
         # A value that is prepared, and one that is taken over.
         "train = bool(train) if train is not None else None\n" + MERGE + "return train",
         "mode = merge_param('train', self.train, train)\ntrain = mode\nreturn train",

@@ -22,6 +22,8 @@ from mergeparam._static.rules import Context, check_class, load_rules
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mergeparam._static.rules import Rule
+
 MERGE_FUNCTIONS = frozenset({"merge_param", "first_from"})
 FLAGS = frozenset(
     {
@@ -31,27 +33,15 @@ FLAGS = frozenset(
     }
 )
 EXCLUDED = (
-    "tests",
-    "test",
-    "testing",
-    "test_*.py",
-    "*_test.py",
-    "conftest.py",
-    ".*",
-    "build",
-    "*.egg-info",
-    "node_modules",
-    "venv",
-    "__pycache__",
+    *("tests", "test", "testing", "test_*.py", "*_test.py", "conftest.py"),
+    *(".*", "__pycache__", "build", "node_modules", "venv"),
 )
 """Tests do on purpose what is a mistake elsewhere."""
 
 STDIN = Path("-")
 UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError)
 
-_NOQA = re.compile(
-    r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*)?", re.IGNORECASE
-)
+_NOQA = re.compile(r"#\s*noqa\b(?P<codes>\s*:.*)?", re.IGNORECASE)
 
 
 class SettingsError(ValueError):
@@ -125,14 +115,14 @@ def check_source(source: str, filename: str, settings: Settings | None = None) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(source, filename)
-    module, codes = read_module(tree, settings), settings.codes
+    module, codes, rules = read_module(tree, settings), settings.codes, load_rules()
     found = {
         Finding(
             filename,
             hit.node.lineno,  # type: ignore[attr-defined]  # every node of a hit has a place
             hit.node.col_offset + 1,  # type: ignore[attr-defined]
             hit.code,
-            hit.message,
+            rules[hit.code].message.format(**hit.facts),
             cls.qualname,
         )
         for cls in module.classes
@@ -143,8 +133,7 @@ def check_source(source: str, filename: str, settings: Settings | None = None) -
     return sorted(
         finding
         for finding in found
-        if finding.code not in silenced.get(finding.line, ())
-        and "all" not in silenced.get(finding.line, ())
+        if not silenced.get(finding.line, set()) & {finding.code, "all"}
     )
 
 
@@ -156,16 +145,16 @@ def _read_noqa(source: str) -> dict[int, set[str]]:
     silenced: dict[int, set[str]] = {}
     first, codes = 0, set[str]()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        first = first or token.start[0]
-        if token.type == tokenize.COMMENT and (match := _NOQA.search(token.string)):
-            named = match["codes"]
-            codes |= {*re.findall(r"[A-Z]+[0-9]+", named.upper())} if named else {"all"}
-        elif token.type in {tokenize.NEWLINE, tokenize.NL, tokenize.ENDMARKER}:
-            if token.type == tokenize.NL and token.line.strip():
-                continue
-            for line in range(first, token.end[0] + 1):
-                silenced.setdefault(line, set()).update(codes)
+        if token.type == tokenize.COMMENT and (found := _NOQA.search(token.string)):
+            named = found["codes"]
+            codes |= {"all"} if named is None else {*re.findall(r"[A-Z]+[0-9]+\b", named.upper())}
+        elif token.type == tokenize.NEWLINE:
+            silenced |= {line: {*codes} for line in range(first, token.end[0] + 1)}
             first, codes = 0, set()
+        elif token.type == tokenize.NL and not first:
+            codes = set()  # a comment with a line of its own
+        elif token.type not in {tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT}:
+            first = first or token.start[0]
     return silenced
 
 
@@ -194,37 +183,44 @@ def _walk(folder: Path, root: Path, exclude: tuple[str, ...]) -> Iterator[Path]:
             yield path
 
 
-def read_settings(folder: Path) -> Settings:
-    """Return the settings of the nearest `pyproject.toml`, upwards from a folder."""
-    for place in (folder, *folder.parents):
-        file = place / "pyproject.toml"
+def find_rule(code: str) -> Rule:
+    """Return the rule of a code."""
+    if code.upper() not in load_rules():
+        raise SettingsError(f"no rule has the code {code!r}{near(code.upper(), load_rules())}")
+    return load_rules()[code.upper()]
+
+
+def read_settings(path: Path, select: str | None = None, ignore: str | None = None) -> Settings:
+    """Return the settings of the `pyproject.toml` nearest to a path; codes given come first."""
+    settings = Settings()
+    for folder in (path.resolve(), *path.resolve().parents):
+        file = folder / "pyproject.toml"
         if file.is_file():
             try:
                 table = tomllib.loads(file.read_text("utf-8"))
-                found = table.get("tool", {}).get("mergeparam", {}).get("check", {})
+                settings = _settings_from(table.get("tool", {}).get("mergeparam", {}))
             except (OSError, ValueError, AttributeError) as error:
                 raise SettingsError(f"{file}: {error}") from error
-            return _settings_from(found, str(file))
-    return Settings()
+            break
+    for option, codes in (("select", select), ("ignore", ignore)):
+        if codes is not None:
+            given: Any = {option: tuple(codes.upper().replace(",", " ").split())}
+            settings = dataclasses.replace(settings, **given)
+    return settings
 
 
-def _settings_from(table: dict[str, Any], file: str) -> Settings:
-    known = {field.name.replace("_", "-"): field for field in dataclasses.fields(Settings)}
+def _settings_from(tables: dict[str, Any]) -> Settings:
+    known = {field.name.replace("_", "-"): field.name for field in dataclasses.fields(Settings)}
     given: dict[str, Any] = {}
-    for key, value in table.items():
-        place = f"{file}: [tool.mergeparam.check]"
+    for key, value in tables.get("check", {}).items():
         if key not in known:
-            raise SettingsError(f"{place} has no setting {key!r}{near(key, known)}")
+            raise SettingsError(f"[tool.mergeparam.check] has no {key!r}{near(key, known)}")
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise SettingsError(f"{place} {key} is {value!r}; it has to be a list of texts")
-        name = known[key].name
+            raise SettingsError(f"[tool.mergeparam.check] {key} is {value!r}, not a list of texts")
         # Names of functions and flags come to those that are known.
-        is_set = isinstance(known[key].default, frozenset)
-        given[name] = known[key].default | {*value} if is_set else tuple(value)
-    try:
-        return Settings(**given)
-    except SettingsError as error:
-        raise SettingsError(f"{file}: {error}") from error
+        more = {"merge-functions": MERGE_FUNCTIONS, "flags": FLAGS}.get(key)
+        given[known[key]] = tuple(value) if more is None else more | {*value}
+    return Settings(**given)
 
 
 def check_file(path: Path, settings: Settings) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The rules: what each looks for. Their texts are in `rules.toml`."""
+"""The rules: where each finds a mistake. Their texts and messages are in `rules.toml`."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ import difflib
 import functools
 import importlib.resources
 import tomllib
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from mergeparam._static.model import (
-    STORES,
-    Access,
-    Call,
-    Class,
-    Default,
-    Merge,
-    Method,
-    Module,
-    Variable,
-    dotted,
-    is_none,
-    resolve,
-)
+from mergeparam._static.model import MAKING, Default, dotted, is_none, last_name, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mergeparam._static.check import Settings
+    from mergeparam._static.model import Call, Class, Merge, Method, Module, Variable
+
+ROOTS = frozenset({"Module", "object", "ABC", "Generic", "Protocol", "Layer"})
+"""Bases from elsewhere that read none of the fields of their subclasses."""
+LENIENT = ("flax.nnx", "equinox", "haiku", "keras", "torch", "tensorflow")
+"""Where the call overrules the constructor, or where the names of flags mean something else."""
+READS_ALL = frozenset({"locals", "vars", "eval", "exec"})
+"""Functions that may read any local name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +33,7 @@ class Rule:
 
     code: str
     title: str
+    message: str
     why: str
     wrong: str
     right: str
@@ -44,11 +41,10 @@ class Rule:
 
     def __str__(self) -> str:
         """Return all of it as Markdown, which reads as plain text too."""
-        note = (
-            "" if self.is_default else f"\nOff by default: `--select {self.code}` turns it on.\n"
-        )
+        note = f"\nThis rule is off by default; `--select {self.code}` turns it on.\n"
         return (
-            f"# {self.code}: {self.title}\n\n{self.why.strip()}\n{note}\n"
+            f"# {self.code}: {self.title}\n\n{self.why.strip()}\n"
+            f"{'' if self.is_default else note}\n"
             f"Wrong:\n\n```python\n{self.wrong.strip()}\n```\n\n"
             f"Right:\n\n```python\n{self.right.strip()}\n```\n"
         )
@@ -62,11 +58,16 @@ def load_rules() -> dict[str, Rule]:
 
 
 class Hit(NamedTuple):
-    """A mistake, and the node that it is reported at."""
+    """A mistake: the rule, the node that it is reported at, and what its message tells."""
 
     code: str
     node: ast.AST
-    message: str
+    facts: dict[str, object]
+
+
+def hit(code: str, node: ast.AST, **facts: object) -> Hit:
+    """Make a hit; the facts are those that the message of the rule has places for."""
+    return Hit(code, node, facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,212 +78,159 @@ class Context:
     cls: Class
     settings: Settings
 
-    def is_flag(self, variable: Variable | None) -> bool:
-        """Whether it switches a mode, by its name or as it may be a bool or None."""
-        return variable is not None and (
-            variable.name in self.settings.flags or "bool" in variable.annotation
-        )
-
     def counts(self, merge: Merge) -> bool:
-        """Whether a merge is strict, or one of a mode flag by its name; rules speak of no others."""
+        """Whether a merge is strict, or one of a mode flag; rules speak of no others."""
         return merge.is_strict or (merge.spelling != "or" and merge.param in self.settings.flags)
 
-    def own_method(self, call: Call, method: Method) -> tuple[bool, Method | None]:
+    def is_flag(self, variable: Variable | None) -> bool:
+        """Whether it switches a mode, by its name or because it may be a bool or None."""
+        is_named = variable is not None and variable.name in self.settings.flags
+        return is_named or (variable is not None and "bool" in variable.annotation)
+
+    def own_method(self, call: Call | None, method: Method) -> tuple[bool, Method | None]:
         """Return whether it calls a method of the object or its base, and which if it is here."""
-        receiver, _, name = call.callee.rpartition(".")
+        receiver, _, name = call.callee.rpartition(".") if call else ("", "", "")
         if receiver not in {method.receiver, "super"}:
             return False, None
         family = self.module.family(self.cls)
-        for cls in reversed(family if receiver != "super" else family[: family.index(self.cls)]):
+        searched = family[: family.index(self.cls)] if receiver == "super" else family
+        for cls in reversed(searched):
             if name in cls.methods:
                 return True, cls.methods[name]
-        is_field = any(name in cls.fields for cls in family) or any(
-            next(other.writes(f"{other.receiver}.{name}"), None)
+        stored = f"{method.receiver}.{name}"
+        is_stored = any(
+            name in cls.fields or any(other.writes(stored) for other in cls.methods.values())
             for cls in family
-            for other in cls.methods.values()
         )
-        return not is_field, None
-
-
-_EVERYTHING = frozenset({"locals", "vars", "eval", "exec"})
-"""Functions that may read any local name."""
+        return not is_stored, None
 
 
 def check_class(context: Context) -> Iterator[Hit]:
     """Yield what is wrong in a class."""
     for method in context.cls.methods.values():
-        merges = [merge for merge in method.merges if context.counts(merge)]
-        for merge in merges:
+        for merge in filter(context.counts, method.merges):
             raw_reads = [*_raw_reads(context, method, merge)]
             yield from raw_reads
-            # Where the raw value is read instead, that is the mistake.
-            if not raw_reads:
-                yield from _results(method, merge)
+            # Where the raw value is read instead of the merged one, that is the mistake.
+            yield from () if raw_reads else _results(method, merge)
+            yield from _dead_tests(method, merge)
             yield from _operands(context, method, merge)
             yield from _always_set(context, method, merge)
             yield from _children(method, merge)
-        yield from _merged_elsewhere(context, method)
         yield from _given_twice(context, method)
-        yield from _opt_in(context, method)
+        yield from _merged_elsewhere(context, method)
+        yield from _often_meant(context, method)
     yield from _never_merged(context)
     yield from _declared(context)
+    yield from _overrides(context)
 
 
-def _comes_after(access: Access, merge: Merge) -> bool:
-    """Whether an access that follows a merge stands where the merge has surely run."""
-    return access.branches[: len(merge.branches)] == merge.branches
-
-
-def _excludes(one: Access, other: Merge) -> bool:
-    """Whether the two stand in different branches of one statement."""
-    return any(
-        node == other_node and number != other_number
-        for node, number in one.branches
-        for other_node, other_number in other.branches
-    )
-
-
-def _leaf(name: str) -> str:
-    return name.rpartition(".")[2].strip("_")
-
-
-def argument_for(call: Call, method: Method, name: str) -> ast.expr | None:
-    """Return what a call gives to a parameter of a method."""
-    if (given := call.argument(name)) is not None:
-        return given
-    at = list(method.params).index(name) if name in method.params else len(call.node.args)
-    return call.node.args[at] if at < len(call.node.args) else None
-
-
-def _raw_reads(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
-    """MP101 to MP103 and MP110: what is read beside the merged value."""
-    param, attribute, target = merge.param, merge.attribute, merge.target
-    if param is None or attribute is None or target is None:
-        return
-    after = [access for access in method.accesses[merge.last :] if _comes_after(access, merge)]
-    written = {access.name for access in method.accesses if access.is_write}
-    reads = [*method.reads(attribute), *method.reads(param)]
-    # A value that is only made from the raw one and takes its name is no use of it.
-    prepared = {
-        id(node)
-        for access in method.writes(param)
-        if access.value is not None
-        for node in ast.walk(access.value)
-    }
-    for access in reads:
-        is_attribute = access.name != param
-        follows = access in after
-        if is_attribute and follows and attribute not in written:
-            code = "MP101"
-            message = (
-                f"{method.qualname}() merges {param!r} and then reads {attribute}, which is unset "
-                f"whenever the call gave the value. Read the merged {target!r}."
-            )
-        elif not is_attribute and follows and target != param:
-            before = method.accesses[merge.last : method.accesses.index(access)]
-            if any(write.is_write and write.name == param for write in before):
-                continue
-            if next(_misspelled(method, merge), None):
-                continue
-            code = "MP102"
-            message = (
-                f"{method.qualname}() merges {param!r} to {target!r} and then reads the raw "
-                f"argument, which is unset whenever the constructor gave the value. Read {target!r}."
-            )
-        elif access in method.accesses[: min(other.first for other in method.merges_of(param))]:
-            if access.is_nested or _excludes(access, merge) or id(access.node) in prepared:
-                continue
-            code = "MP103"
-            message = (
-                f"{method.qualname}() reads the raw {access.name} before line "
-                f"{merge.node.lineno} merges it: it may be unset here. Merge first."
-            )
-        else:
-            continue
-        if access.call is not None:
-            # The child whose attribute is merged merges for itself.
-            if access.call.callee == attribute.rpartition(".")[0] and not is_attribute:
-                continue
-            is_own, called = context.own_method(access.call, method)
-            merges = called is None or any(context.counts(other) for other in called.merges)
-            if is_own and merges and not is_attribute:
-                continue
-            if is_own and called and not merges:
-                code = "MP114"
-                message = (
-                    f"{method.qualname}() merges {param!r} and hands the raw {access.name} on to "
-                    f"{called.qualname}(), which does not merge it. Hand on the merged value."
-                )
-        yield Hit(code, access.node, message)
-    if merge.is_strict and not (isinstance(merge.node, ast.Call) and merge.node.keywords):
-        for access in after:
-            if access.is_write and access.name == target:
-                break
-            if access.is_test and access.name == target:
-                yield Hit(
-                    "MP110",
-                    access.node,
-                    f"{target!r} is compared with None after a strict merge, which never returns "
-                    f"None: where neither is set it has raised.",
-                )
+def _leaf(name: str | None) -> str:
+    return last_name(name or "").strip("_")
 
 
 def _is_used(method: Method, merge: Merge) -> bool:
-    return any(
-        access.name.partition(".")[0] == merge.target and not access.is_write
+    """Whether anything reads the result; a function inside may run after it."""
+    reads = (
+        access.is_nested or number >= merge.last
         for number, access in enumerate(method.accesses)
-        if number >= merge.last or access.is_nested
-    ) or any(call.callee in _EVERYTHING for call in method.calls)
+        if access.name.partition(".")[0] == merge.target and not access.is_write
+    )
+    return any(reads) or any(call.callee in READS_ALL for call in method.calls)
 
 
-def _misspelled(method: Method, merge: Merge) -> Iterator[Hit]:
-    """MP105: a result under a name that was meant to be the parameter's."""
-    param, target = merge.param, merge.target
-    if not target or not param or target == param or _is_used(method, merge):
+def _is_misspelled(method: Method, merge: Merge) -> bool:
+    param, target = merge.param or "", merge.target or ""
+    is_near = difflib.SequenceMatcher(None, param, target).ratio() > 0.75  # noqa: PLR2004
+    return is_near and param != target and not _is_used(method, merge)
+
+
+def _raw_reads(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
+    """MP101 to MP103 and MP114: what is read beside the merged value."""
+    param, attribute, target = merge.param, merge.attribute, merge.target
+    if param is None or attribute is None or not target:
         return
-    if difflib.SequenceMatcher(None, param, target).ratio() > 0.75:  # noqa: PLR2004
-        yield Hit(
-            "MP105",
-            merge.node,
-            f"the merged value is stored as {target!r}, which is never read. Was {param!r} meant?",
-        )
+    depth = len(merge.branches)
+    after = [it for it in method.accesses[merge.last :] if it.branches[:depth] == merge.branches]
+    before = method.accesses[: min(other.first for other in method.merges_of(param))]
+    facts = {"method": method.label, "param": param, "target": target, "attribute": attribute}
+    # A raw value that is only made ready, under its own name, is no use of it.
+    prepared = {
+        id(node)
+        for write in method.writes(param)
+        for node in (ast.walk(write.value) if write.value else ())
+    }
+    for access in [*method.reads(attribute), *method.reads(param)]:
+        is_attribute = access.name != param
+        if is_attribute and access in after and not method.writes(attribute):
+            code = "MP101"
+        elif not is_attribute and access in after and target != param:
+            code = "MP102"
+            written = [write for write in after if write.is_write and write.name == param]
+            is_other = written and after.index(written[0]) < after.index(access)
+            if is_other or _is_misspelled(method, merge):
+                continue
+        elif access in before and not access.is_nested and id(access.node) not in prepared:
+            code = "MP103"
+            if any(
+                node == other and branch != other_branch
+                for node, branch in access.branches
+                for other, other_branch in merge.branches
+            ):
+                continue
+        else:
+            continue
+        is_own, called = context.own_method(access.call, method)
+        merges = called is None or any(map(context.counts, called.merges))
+        # A method that merges takes the raw argument, and so does the child whose attribute it is.
+        is_childs = access.call and access.call.callee == attribute.rpartition(".")[0]
+        if not is_attribute and ((is_own and merges) or is_childs):
+            continue
+        if is_own and called and not merges:
+            yield hit("MP114", access.node, **facts, name=access.name, called=called.label)
+        else:
+            line = merge.node.lineno
+            yield hit(code, access.node, **facts, name=access.name, line=line)
+
+
+def _dead_tests(method: Method, merge: Merge) -> Iterator[Hit]:
+    """MP110: a test for None of what a strict merge has returned."""
+    # With another object for "not set", None may be a value.
+    is_plain = isinstance(merge.node, ast.Call) and not merge.node.keywords
+    for access in method.accesses[merge.last :] if merge.is_strict and is_plain else ():
+        if access.is_write and access.name == merge.target:
+            return
+        is_behind = access.branches[: len(merge.branches)] == merge.branches
+        if access.is_test and access.name == merge.target and is_behind:
+            yield hit("MP110", access.node, method=method.label, target=merge.target)
 
 
 def _results(method: Method, merge: Merge) -> Iterator[Hit]:
-    """MP104 and MP105: what becomes of the result."""
-    if misspelled := [*_misspelled(method, merge)]:
-        yield from misspelled
-    elif merge.is_dropped or (merge.target and not _is_used(method, merge)):
-        name = merge.param or merge.label or merge.attribute
-        yield Hit("MP104", merge.node, f"{name!r} is merged, and the result is never used.")
+    """MP104 and MP105: a result that is never used."""
+    facts = {"method": method.label, "param": merge.param or merge.label, "target": merge.target}
+    if merge.target and _is_misspelled(method, merge):
+        yield hit("MP105", merge.node, **facts)
+    elif merge.target == "" or (merge.target and not _is_used(method, merge)):
+        yield hit("MP104", merge.node, **facts)
 
 
 def _operands(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
-    """MP106 and MP107: what is merged with what, under which name."""
+    """MP106 and MP107: what is merged with what, and under which name."""
+    param, attribute = (merge.param or "").strip("_"), _leaf(merge.attribute)
     names = [name for operand in merge.operands if (name := dotted(operand))]
-    if len({*names}) < len(names):
-        yield Hit("MP106", merge.node, f"{names[0]} is merged with itself.")
+    family = context.module.family(context.cls)
+    fields = {name.strip("_") for cls in family for name in cls.fields}
+    is_other = param and attribute and param != attribute
+    if len({*names}) < len(names) or (
+        is_other and (param in fields or attribute in method.params)
+    ):
+        operands = " and ".join(names)
+        yield hit("MP106", merge.node, method=method.label, operands=operands)
         return
-    param, attribute, label = merge.param, merge.attribute, merge.label
-    if param and attribute and _leaf(attribute) != param.strip("_"):
-        family = context.module.family(context.cls)
-        fields = {name.strip("_") for cls in family for name in cls.fields}
-        if param.strip("_") in fields or _leaf(attribute) in method.params:
-            yield Hit(
-                "MP106",
-                merge.node,
-                f"the argument {param!r} is merged with {attribute}, which belongs to another "
-                f"parameter.",
-            )
-            return
-    known = [name.strip("_") for name in (param, _leaf(attribute or "")) if name]
-    if label and known and not any(name in label or label in name for name in known):
-        yield Hit(
-            "MP107",
-            merge.node,
-            f"the merge of {' and '.join(dict.fromkeys(known))} is named {label!r}, so that its "
-            f"errors speak of another parameter.",
-        )
+    known = [name for name in (param, attribute) if name]
+    if merge.label and known and not any(it in merge.label or merge.label in it for it in known):
+        facts = {"method": method.label, "name": known[0], "label": merge.label}
+        yield hit("MP107", merge.node, **facts)
 
 
 def _never_none(node: ast.expr | None) -> bool:
@@ -292,336 +240,229 @@ def _never_none(node: ast.expr | None) -> bool:
     if isinstance(node, ast.IfExp):
         return _never_none(node.body) and _never_none(node.orelse)
     if isinstance(node, ast.BoolOp):
-        return all(map(_never_none, node.values))
+        return all(map(_never_none, node.values[-isinstance(node.op, ast.Or) :]))
     if isinstance(node, ast.Call):
-        name = dotted(node.func).rpartition(".")[2]
-        has_default = len(node.args) == 2 and _never_none(node.args[1])  # noqa: PLR2004
-        return name in {"bool", "int", "float", "str", "len"} or (
-            name in {"pop", "get"} and has_default
-        )
-    displays = ast.UnaryOp | ast.Compare | ast.BinOp | ast.JoinedStr | ast.List | ast.Tuple
-    return isinstance(node, displays | ast.Dict | ast.Set)
+        name = last_name(dotted(node.func))
+        has_default = name in {"pop", "get"} and len(node.args) == 2  # noqa: PLR2004
+        is_type = name in {"bool", "int", "float", "str", "len"}
+        return is_type or (has_default and _never_none(node.args[1]))
+    return isinstance(node, ast.UnaryOp | ast.Compare | ast.BinOp)
 
 
 def _always_set(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
     """MP108 and MP109: an operand that always has a value, so that the other never counts."""
     # The last operand of a lenient merge is its default.
     for operand in merge.operands if merge.is_strict else merge.operands[:1]:
-        name = dotted(operand)
+        name, found = dotted(operand), None
         if name.startswith(f"{method.receiver}."):
             continue
-        written = [*method.writes(name, 0, merge.first)] if name else []
-        if not name and _never_none(operand):
-            found: ast.AST = operand
-        elif written:
+        if not name:
+            found = operand if _never_none(operand) else None
+        elif writes := method.writes(name, merge.first):
             # What is written in a branch may not have been written.
-            last = written[-1]
+            last = writes[-1]
             is_certain = merge.branches[: len(last.branches)] == last.branches
-            if not is_certain or last.is_nested or not _never_none(last.value):
-                continue
-            found = last.node
+            found = last.node if is_certain and _never_none(last.value) else None
         elif name in method.params and method.params[name].default is Default.SET:
-            found = method.params[name].node
-        else:
-            continue
-        other = merge.attribute or "the constructor's value"
-        effect = "then both are set, which raises" if merge.is_strict else "it is never looked at"
-        yield Hit(
-            "MP108",
-            found,
-            f"the argument {name or ast.unparse(operand)!r} always has a value where it is merged, "
-            f"so that {other} can never be used: {effect}. Let None mean 'not given'.",
-        )
+            found = method.params[name].node  # type: ignore[assignment]
+        if found is not None:
+            effect = "both are set, which raises" if merge.is_strict else "the call overrules it"
+            facts = {"method": method.label, "operand": ast.unparse(operand), "effect": effect}
+            yield hit(
+                "MP108", found, **facts, attribute=merge.attribute or "the constructor's value"
+            )
     family = context.module.family(context.cls)
     fields = {name: field for cls in family for name, field in cls.fields.items()}
     field = fields.get((merge.attribute or "").removeprefix(f"{method.receiver}."))
-    is_tested = any(
-        access.is_test and access.name in {merge.param, merge.attribute}
-        for access in method.accesses
-    )
-    if merge.is_strict and field and field.default is Default.SET and not is_tested:
-        yield Hit(
-            "MP109",
-            field.node,
-            f"{field.name!r} has a default that counts as set, so that a call can never give it: "
-            f"then both are set, which raises. Let None be the default.",
-        )
+    tested = {access.name for access in method.accesses if access.is_test}
+    is_set = field is not None and field.default is Default.SET
+    if field and is_set and merge.is_strict and not tested & {merge.param, merge.attribute}:
+        yield hit("MP109", field.node, method=method.label, name=field.name)
 
 
-_LENIENT = ("flax.nnx", "equinox", "haiku", "keras", "torch", "tensorflow")
-"""Where the call overrules the constructor, or where these names mean something else."""
+def _children_called(
+    context: Context, method: Method
+) -> Iterator[tuple[Call, str, ast.Call, bool]]:
+    """Yield calls of children: the call, the child's class, what has made it, and if here."""
+    imports, made = context.module.imports, defaultdict(list)
+    makers = [other for other in context.cls.methods.values() if other.name in MAKING]
+    for maker in [method, *(other for other in makers if other is not method)]:
+        for access in maker.accesses:
+            if access.is_write and (maker is method or "." in access.name):
+                made[access.name].append((access.value, maker is method))
+    for call in method.calls:
+        # A child is called where it is made, or has been made before, as it is or by a partial. A
+        # name that is bound more than once may hold any of them.
+        inner = call.node.func if isinstance(call.node.func, ast.Call) else None
+        values = made[dotted(inner.func if inner else call.node.func)]
+        children = [(inner, True), *(values if len(values) == 1 else [])]
+        for child, is_here in children:
+            if isinstance(child, ast.Call):
+                callee = resolve(child.func, imports)
+                is_partial = last_name(callee) == "partial"
+                if is_partial:
+                    callee = resolve(child.args[0] if child.args else None, imports)
+                if child is inner or is_partial == bool(inner):
+                    yield call, callee, child, is_here
 
 
 def _given_twice(context: Context, method: Method) -> Iterator[Hit]:
     """MP111: a flag for a child's constructor and for its call."""
-    module, made = context.module, dict[str, list[tuple[Method, ast.expr | None]]]()
-    stores = [other for other in context.cls.methods.values() if other.name in STORES]
-    for maker in {id(maker): maker for maker in (method, *stores)}.values():
-        for access in maker.accesses:
-            if access.is_write and (maker is method or "." in access.name):
-                made.setdefault(access.name, []).append((maker, access.value))
-    for call in method.calls:
-        # A child that is made and called at once, and one that has been made before, as it is or
-        # with a partial. A name that is bound more than once may hold any of them.
-        function = call.node.func
-        is_made_here = isinstance(function, ast.Call)
-        values = made.get(dotted(function.func if is_made_here else function), [])  # type: ignore[attr-defined]
-        children = [(method, function)] if is_made_here else []
-        children += values if len(values) == 1 else []
-        for maker, child in children:
-            if not isinstance(child, ast.Call):
+    for call, callee, child, is_here in _children_called(context, method):
+        given = {keyword.arg: keyword.value for keyword in child.keywords if keyword.arg}
+        for flag in context.settings.flags & given.keys():
+            first = given[flag]
+            # In another method the same text may mean another value.
+            texts = {ast.unparse(first)} if is_here else set()
+            positional = (item for item in call.node.args if dotted(item) in texts)
+            second = call.argument(flag) or next(positional, None)
+            if second is None or is_none(second) or is_none(first):
                 continue
-            callee = resolve(child.func, module.imports)
-            if is_partial := callee.rpartition(".")[2] == "partial":
-                callee = resolve(child.args[0] if child.args else None, module.imports)
-            if is_partial != is_made_here and child is not function:
-                continue
-            for flag in context.settings.flags:
-                first = next((k.value for k in child.keywords if k.arg == flag), None)
-                if first is None or is_none(first) or not _merges_strictly(module, callee, flag):
-                    continue
-                texts = {ast.unparse(first)} if maker is method else set()
-                second = call.argument(flag) or next(
-                    (arg for arg in call.node.args if ast.unparse(arg) in texts and dotted(arg)),
-                    None,
-                )
-                if second is None or is_none(second):
-                    continue
-                param = method.params.get(dotted(second))
-                may_be_none = param is not None and param.default is Default.NONE
-                is_certain = _never_none(first) and (
-                    not may_be_none or method.merges_of(dotted(second))
-                )
-                if is_certain or ast.unparse(second) in texts:
-                    yield Hit(
-                        "MP111",
-                        second,
-                        f"{flag!r} is given to the constructor of {callee.rpartition('.')[2]} and "
-                        f"to its call: a child that merges strictly raises. Give it once.",
-                    )
+            param = method.params.get(dotted(second))
+            may_be_none = param is not None and param.default is Default.NONE
+            is_certain = _never_none(first) and not may_be_none
+            is_given_twice = is_certain or ast.unparse(second) in texts
+            if is_given_twice and _may_be_strict(context.module, callee, flag):
+                yield hit("MP111", second, flag=flag, child=last_name(callee))
 
 
-def _merges_strictly(module: Module, callee: str, flag: str) -> bool:
-    """Whether a child may do so: one of this module does, and one from elsewhere is not lenient."""
-    child = module.named(callee.rpartition(".")[2])
-    if child is None:
-        return not callee.startswith(_LENIENT)
-    return any(
-        merge.is_strict and merge.param == flag
-        for method in child.methods.values()
-        for merge in method.merges
+def _may_be_strict(module: Module, callee: str, flag: str) -> bool:
+    """Whether a child merges strictly: one of this module does, or it is from elsewhere."""
+    child = module.named(last_name(callee))
+    merges = (
+        [merge for method in child.methods.values() for merge in method.merges] if child else []
     )
+    is_strict = any(merge.is_strict and merge.param == flag for merge in merges)
+    return is_strict or (child is None and not callee.startswith(LENIENT))
 
 
 def _never_merged(context: Context) -> Iterator[Hit]:
     """MP112: a field and a parameter of one name, of which only one is read."""
-    cls = context.cls
-    family = context.module.family(cls)
-    known = {member.qualname.rpartition(".")[2] for member in family} | _ROOTS
-    everything = [method for member in family for method in member.methods.values()]
-    names = {
-        access.name
-        for method in everything
-        for access in method.accesses
-        if access.name == method.receiver
-    }
-    if names or not {*cls.bases} <= known:
+    cls, family = context.cls, context.module.family(context.cls)
+    methods = [method for member in family for method in member.methods.values()]
+    # Who gets the whole object, or a base that is elsewhere, may read any field.
+    escapes = any(it.name == method.receiver for method in methods for it in method.accesses)
+    if escapes or not {*cls.bases} <= {member.name for member in family} | ROOTS:
         return
     for name, field in cls.fields.items():
-        is_constructors = field.annotation or isinstance(field.node, ast.arg)
-        if field.default is not Default.NONE or not is_constructors:
+        is_constructors = bool(field.annotation) or isinstance(field.node, ast.arg)
+        is_declared = any(declared.attribute == name for declared in cls.declared)
+        if field.default is not Default.NONE or not is_constructors or is_declared:
             continue
-        if any(declared.attribute == name for declared in cls.declared):
-            continue
-        readers = [
-            method
-            for method in everything
+        is_read = any(
+            access.name.split(".")[:2] == [method.receiver, name]
+            for method in methods
             if method.name not in {"__init__", "__repr__", "extra_repr"}
             for access in method.accesses
-            if access.name.split(".")[:2] == [method.receiver, name]
-            and not access.is_write
-            and not access.is_test
-        ]
+            if not (access.is_write or access.is_test)
+        )
         for method in cls.methods.values():
-            param = method.params.get(name)
-            if param is None or param.default is not Default.NONE or method.name in STORES:
+            param, attribute = method.params.get(name), f"{method.receiver}.{name}"
+            if param is None or param.default is not Default.NONE or method.is_abstract:
                 continue
-            if not (context.is_flag(field) or context.is_flag(param)) or method.is_abstract:
-                continue
-            attribute = f"{method.receiver}.{name}"
-            uses = [
-                access for access in method.accesses if access.name == name and not access.is_write
-            ]
-            reads = [access for access in uses if not access.is_test]
+            is_flag = context.is_flag(field) or context.is_flag(param)
             is_merged = any(
-                name in {merge.param, merge.label, _leaf(merge.attribute or "")}
+                name in {merge.param, merge.label, _leaf(merge.attribute)}
                 for merge in method.merges
             )
-            is_mutator = next(method.writes(attribute), None) is not None
-            if is_merged or is_mutator or any(call.callee in _EVERYTHING for call in method.calls):
+            # A method that writes the attribute is there to change the mode.
+            if not is_flag or is_merged or method.writes(attribute) or method.name in MAKING:
                 continue
-            handed_on = any(
-                access.call is not None and context.own_method(access.call, method) == (True, None)
-                for access in reads
-            )
-            if reads and not readers and not handed_on:
-                yield Hit(
-                    "MP112",
-                    field.node,
-                    f"{method.qualname}() reads its argument {name!r} and nothing reads the field "
-                    f"of that name, so that what the constructor gets is lost. Merge the two.",
-                )
+            uses = [it for it in method.accesses if it.name == name and not it.is_write]
+            reads = [it for it in uses if not it.is_test]
+            is_handed_on = any(context.own_method(it.call, method) == (True, None) for it in reads)
+            facts = {"method": method.label, "name": name, "attribute": attribute}
+            if reads and not is_read and not is_handed_on:
+                found, facts["lost"] = field.node, f"the argument {name!r} and never {attribute}"
+                yield hit("MP112", found, **facts, giver="the constructor")
                 break
-            if readers and not uses:
-                yield Hit(
-                    "MP112",
-                    param.node,
-                    f"{method.qualname}() never reads its argument {name!r}, only {attribute} is "
-                    f"read, so that what the call gives is lost. Merge the two.",
-                )
-
-
-_ROOTS = {"Module", "object", "ABC", "Generic", "Protocol", "Layer"}
+            if is_read and not uses and not any(it.callee in READS_ALL for it in method.calls):
+                facts["lost"] = f"{attribute} and never the argument {name!r}"
+                yield hit("MP112", param.node, **facts, giver="the call")
 
 
 def _children(method: Method, merge: Merge) -> Iterator[Hit]:
     """MP113: a value that is merged from a child, and that the child is called without."""
-    child, _, leaf = (merge.attribute or "").rpartition(".")
-    if "." not in child or not merge.target:
-        return
-    for call in method.calls:
-        if call.callee != child or method.node.name == child:
-            continue
+    child = (merge.attribute or "").rpartition(".")[0]
+    for call in method.calls if merge.target and "." in child else ():
         given = [*call.node.args, *(keyword.value for keyword in call.node.keywords)]
         names = {dotted(inside) for value in given for inside in ast.walk(value)}
-        if not names & {merge.target, merge.param} and all(k.arg for k in call.node.keywords):
-            yield Hit(
-                "MP113",
-                call.node,
-                f"{leaf!r} is merged with {merge.attribute}, and {child} is then called without "
-                f"it: it raises or uses another value whenever the call gave one.",
-            )
+        has_rest = any(keyword.arg is None for keyword in call.node.keywords)
+        if call.callee == child and not has_rest and not names & {merge.target, merge.param}:
+            facts = {"method": method.label, "param": merge.param, "child": child}
+            yield hit("MP113", call.node, **facts, attribute=merge.attribute)
 
 
 def _merged_elsewhere(context: Context, method: Method) -> Iterator[Hit]:
     """MP114 and MP115: a value for another method of the object that merges it too."""
     for call in method.calls:
-        is_own, called = context.own_method(call, method)
-        if not is_own or called is None or called is method:
+        _, called = context.own_method(call, method)
+        if called is None or called is method:
             continue
-        for other in called.merges if not called.is_abstract else ():
-            given = argument_for(call, called, other.param or "")
+        for other in filter(context.counts, called.merges):
+            given = call.argument(other.param or "", called)
             name = dotted(given)
-            merges = [merge for merge in method.merges if merge.target == name]
-            if not context.counts(other) or not name:
-                continue
-            for merge in merges:
-                nodes = [access.node for access in method.accesses[merge.last :]]
-                is_same = _leaf(other.attribute or "") == _leaf(merge.attribute or "")
-                if other.is_strict and is_same and given in nodes:
-                    yield Hit(
-                        "MP115",
-                        call.node,
-                        f"{method.qualname}() hands the merged {name!r} on to {called.qualname}(), which "
-                        f"merges it with {other.attribute} again and raises whenever the "
-                        f"constructor gave the value.",
-                    )
+            facts = {"method": method.label, "called": called.label, "name": name, "param": name}
+            for merge in method.merges:
+                merged = [access.node for access in method.accesses[merge.last :]]
+                is_same = _leaf(other.attribute) == _leaf(merge.attribute)
+                if merge.target == name and other.is_strict and is_same and given in merged:
+                    yield hit("MP115", call.node, **facts, attribute=other.attribute)
             param = method.params.get(name)
-            if method.merges_of(name) or param is None or param.default is not Default.NONE:
-                continue
-            if next(method.writes(name), None):
+            is_raw = param is not None and param.default is Default.NONE
+            if not is_raw or method.merges_of(name) or method.writes(name):
                 continue
             for access in method.reads(name):
-                if access.call is None or not context.own_method(access.call, method)[0]:
-                    yield Hit(
-                        "MP114",
-                        access.node,
-                        f"{method.qualname}() uses the raw argument {name!r} here, while "
-                        f"{called.qualname}() merges it with {other.attribute}: this one is unset "
-                        f"whenever the constructor gave the value. Merge it in {method.qualname}().",
-                    )
+                if not context.own_method(access.call, method)[0]:
+                    yield hit("MP116", access.node, **facts, attribute=other.attribute)
 
 
 def _declared(context: Context) -> Iterator[Hit]:
-    """MP201 to MP204: classes with `@mergeable`."""
+    """MP201, MP203 and MP204: classes with `@mergeable`."""
     cls = context.cls
     for declared in cls.declared:
-        name, method = declared.name, cls.methods[declared.method]
-        field = cls.fields.get(declared.attribute)
-        value = "" if field is None or field.value is None else ast.unparse(field.value)
-        is_known = field is not None and field.default in {Default.SET, Default.NONE}
-        if field and declared.is_strict and is_known and value != declared.unset:
-            if not (field.default is Default.NONE and declared.unset == "None"):
-                yield Hit(
-                    "MP201",
-                    field.node,
-                    f"{declared.attribute!r} has the default {value}, which counts as set in every "
-                    f"object, so that a call can never give {name!r}.",
-                )
-        by_hand = method.merges_of(name)
-        for merge in by_hand:
-            yield Hit(
-                "MP203",
-                merge.node,
-                f"@mergeable merges {name!r} already; this merges it once more. Delete the line.",
-            )
+        name, attribute, method = declared.name, declared.attribute, cls.methods[declared.method]
+        facts = {"name": name, "cls": cls.qualname, "method": method.label}
+        field = cls.fields.get(attribute)
+        value = ast.unparse(field.value) if field and field.value else ""
+        is_default = field is not None and field.default in {Default.SET, Default.NONE}
+        is_unset = declared.unset in {value, field.default.name.title() if field else ""}
+        if field and is_default and declared.raises and not is_unset:
+            yield hit("MP201", field.node, **facts, attribute=attribute, value=value)
+        for merge in method.merges_of(name):
+            yield hit("MP203", merge.node, **facts)
         # The methods that run as part of the merged one.
-        running, attribute = [method], declared.attribute
+        running = [method]
         for part in running:
-            for call in part.calls:
-                _, called = context.own_method(call, part)
-                if called is not None and called not in running:
-                    running.append(called)
-        for part in running:
-            if part.merges_of(name):
-                continue
-            for access in part.reads(f"{part.receiver}.{attribute}"):
-                yield Hit(
-                    "MP204",
-                    access.node,
-                    f"{part.receiver}.{attribute} is unset whenever the call gave {name!r}. Read "
-                    f"the merged {name!r}"
-                    + ("." if part is method else f", which {method.qualname}() has to hand on."),
-                )
-    for base in map(context.module.named, cls.bases):
-        for declared in base.declared if base else ():
+            called = [context.own_method(call, part)[1] for call in part.calls]
+            running += [it for it in called if it is not None and it not in running]
+        for part in running if not method.merges_of(name) else ():
+            read = f"{part.receiver}.{attribute}"
+            for access in part.reads(read) if not part.merges_of(name) else ():
+                yield hit("MP204", access.node, **facts, part=part.label, attribute=read)
+
+
+def _overrides(context: Context) -> Iterator[Hit]:
+    """MP202: an override of a merged method that neither merges nor forwards."""
+    cls = context.cls
+    own = {(declared.name, declared.method) for declared in cls.declared}
+    for base in filter(None, map(context.module.named, cls.bases)):
+        for declared in base.declared:
             override = cls.methods.get(declared.method)
-            if override is None or any(own.name == declared.name for own in cls.declared):
+            if override is None or (declared.name, declared.method) in own:
                 continue
-            handed = any(call.callee == f"super.{override.name}" for call in override.calls)
-            if handed or override.is_abstract or override.merges_of(declared.name):
-                continue
-            yield Hit(
-                "MP202",
-                override.node,
-                f"{cls.qualname}.{override.name}() overrides a method that merges "
-                f"{declared.name!r}, and neither merges it nor calls super(). Put "
-                f'@mergeable("{declared.name}") on {cls.qualname}.',
-            )
+            forwards = any(call.callee == f"super.{override.name}" for call in override.calls)
+            if not (forwards or override.is_abstract or override.merges_of(declared.name)):
+                facts = {"method": override.label, "name": declared.name, "cls": cls.qualname}
+                yield hit("MP202", override.node, **facts)
 
 
-def _opt_in(context: Context, method: Method) -> Iterator[Hit]:
-    """MP901 to MP903: what is often meant."""
+def _often_meant(context: Context, method: Method) -> Iterator[Hit]:
+    """MP901 to MP903: what is a mistake only where it is not meant."""
     for merge in method.merges:
         param = method.params.get(merge.param or "")
-        if merge.spelling == "or" and context.is_flag(param):
-            yield Hit(
-                "MP901",
-                merge.node,
-                f"`or` takes False for 'not given', so that {merge.param}=False cannot overrule "
-                f"{merge.attribute}.",
-            )
-        elif merge.is_strict and param and param.default is Default.REQUIRED:
-            yield Hit(
-                "MP902",
-                param.node,
-                f"{param.name!r} is merged and has no default: every call has to give None where "
-                f"the constructor has set it.",
-            )
-        elif merge.spelling in {"first_from", "if"} and context.is_flag(param):
-            yield Hit(
-                "MP903",
-                merge.node,
-                f"where the constructor and the call both set {merge.param!r}, one silently "
-                f"overrules the other.",
-            )
+        facts = {"method": method.label, "param": merge.param, "attribute": merge.attribute}
+        if merge.is_strict and param and param.default is Default.REQUIRED:
+            yield hit("MP902", param.node, **facts)
+        elif not merge.is_strict and context.is_flag(param):
+            yield hit("MP901" if merge.spelling == "or" else "MP903", merge.node, **facts)
