@@ -21,6 +21,7 @@ extensions = [
     "sphinx_design",
     "docstrings",
     "house",
+    "rules",
     "run_at_build",
 ]
 exclude_patterns = ["_examples"]

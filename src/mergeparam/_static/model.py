@@ -329,8 +329,10 @@ def _read_method(node: Function, owner: str, module: Module, settings: Settings)
         and not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
         and not (isinstance(item, ast.Raise) and "NotImplementedError" in ast.unparse(item))
     ]
+    decorators = {last_name(dotted(decorator)) for decorator in node.decorator_list}
+    is_abstract = not does_something or "abstractmethod" in decorators
     label, receiver = f"{owner}.{node.name}()", positional[0].arg
-    method = Method(node.name, label, node, receiver, params, not does_something)
+    method = Method(node.name, label, node, receiver, params, is_abstract)
     body = _Body(method, module.imports, settings)
     for statement in node.body:
         body.visit(statement)

@@ -45,8 +45,8 @@ class Rule:
         return (
             f"# {self.code}: {self.title}\n\n{self.why.strip()}\n"
             f"{'' if self.is_default else note}\n"
-            f"Wrong:\n\n```python\n{self.wrong.strip()}\n```\n\n"
-            f"Right:\n\n```python\n{self.right.strip()}\n```\n"
+            f"Wrong:\n\n```py\n{self.wrong.strip()}\n```\n\n"
+            f"Right:\n\n```py\n{self.right.strip()}\n```\n"
         )
 
 
