@@ -55,6 +55,7 @@ def test_examples(code):
         ("MP101", "train = self.train if train is None else train\nreturn self.train"),
         ("MP101", "train = nnx.first_from(train, self.train)\nreturn self.train"),
         ("MP101", MERGE + "return lambda a, b=self.train, *, c=x: train"),
+        ("MP101", "train = pick(name='train', b=train, a=self.train)\nreturn self.train, train"),
         ("MP102", "mode = merge_param('train', self.train, train)\nreturn mode, train"),
         ("MP102", "if (mode := merge_param('train', self.train, train)):\n    return train"),
         ("MP103", "y = Child()(x, train)\n" + MERGE + "return y, train"),
@@ -230,6 +231,10 @@ METHOD = """
                 "            return nnx.first_from(train, self.train)"
             ),
         ),
+        (
+            "MP108",
+            layer("train = self.train if train is None else train\nreturn train", "x, train=True"),
+        ),
         # Declared merges.
         (
             "MP201",
@@ -324,16 +329,34 @@ def test_inherited_helper_of_the_subclass():
     assert [] == codes(base + sub)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "from flax.linen import merge_param as merge",
+        "from flax.linen import module\nmerge = module.merge_param",
+        "import flax\nmerge = flax.linen.merge_param",
+        "def setup():\n    import flax.linen as nn\n    from .module import merge_param as merge",
+    ],
+)
+def test_names_of_the_function(head):
+    """A merge is found under every name that an import or the module gives it."""
+    source = f"{head}\n" + layer(MERGE.replace("merge_param", "merge") + "return self.train")
+
+    assert ["MP101"] == codes(source)
+    assert ["MP101"] == codes(f"from flax.linen import *\n{layer(MERGE + 'return self.train')}")
+
+
 def test_own_names():
     """Settings add functions that merge and names of flags."""
     source = layer(
-        "blend = mylib.pick(blend, self.blend)\nreturn self.blend",
+        "blend = mylib.choose(blend, self.blend)\nreturn self.blend",
         "x, blend=None",
         "blend: int = None",
     )
-    own = {"merge_functions": frozenset({"pick"}), "flags": frozenset({"blend"})}
+    own = {"merge_functions": frozenset({"choose"}), "flags": frozenset({"blend"})}
 
     assert [] == codes(source)
+    assert ["MP101"] == codes(source.replace("mylib.", ""), **own)
     assert ["MP104"] == codes(source.replace("return self.blend", "return x"), **own)
     assert ["MP101"] == codes(source, **own)
     assert ["MP101"] == codes(source.replace("(blend, self", "('blend', blend, self"), **own)

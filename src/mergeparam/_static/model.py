@@ -239,6 +239,10 @@ def _read_imports(tree: ast.Module) -> dict[str, str]:
             origin = "." * node.level + (node.module or "")
             for alias in node.names:
                 imports[alias.asname or alias.name] = f"{origin}.{alias.name}"
+    # `merge = nn.merge_param` is another name, too.
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and (name := resolve(node.value, imports)):
+            imports |= {dotted(target): name for target in node.targets}
     return imports
 
 
@@ -502,16 +506,15 @@ class _Body:
         for item in given:
             is_negated = isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.Not)
             self._arguments[id(item.operand if is_negated else item)] = call  # type: ignore[attr-defined]
-        package, _, name = callee.rpartition(".")
-        if not package or name not in self._settings.merge_functions:
+        name = last_name(callee)
+        if name not in self._settings.merge_functions:
             return ()
         # A strict merge is told the name of the parameter, for its errors.
-        is_strict = bool(text_of(node.args[0] if node.args else None)) and len(node.args) < 4  # noqa: PLR2004
+        is_strict = bool(_label(node)) and len(node.args) < 4  # noqa: PLR2004
         if name == "merge_param" and not is_strict:
             return ()
-        options = {"unset", "error_msg"}
-        operands = [*node.args, *(k.value for k in node.keywords if k.arg not in options)]
-        operands = operands[is_strict:]
+        options = {"name", "unset", "error_msg"}
+        operands = node.args[is_strict:] + [k.value for k in node.keywords if k.arg not in options]
         self._operands |= {id(operand) for operand in operands}
         return [("merge_param" if is_strict else "first_from", operands)]
 
@@ -524,7 +527,7 @@ class _Body:
         last = len(self._method.accesses) + bool(target and not isinstance(node, ast.If))
         param = next((name for name in names if name in self._method.params), None)
         attribute = next(filter(self._is_attribute, names), None)
-        label = text_of(node.args[0]) if isinstance(node, ast.Call) and node.args else ""
+        label = _label(node) if isinstance(node, ast.Call) else ""
         branches = self._branches
         self._method.merges.append(
             Merge(node, spelling, operands, param, attribute, target, label, branches, first, last)
@@ -539,6 +542,12 @@ class _Body:
 
     def _is_attribute(self, name: str) -> bool:
         return name.startswith(f"{self._method.receiver}.")
+
+
+def _label(node: ast.Call) -> str:
+    """Return the literal name that a merge is given."""
+    named = [*node.args[:1], *(given.value for given in node.keywords if given.arg == "name")]
+    return text_of(named[0] if named else None)
 
 
 def _names(node: ast.AST, context: type[ast.expr_context] = ast.expr_context) -> Iterator[str]:

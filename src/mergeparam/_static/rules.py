@@ -196,8 +196,9 @@ def _raw_reads(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
 def _dead_tests(method: Method, merge: Merge) -> Iterator[Hit]:
     """MP110: a test for None of what a strict merge has returned."""
     # With another object for "not set", None may be a value.
-    is_plain = isinstance(merge.node, ast.Call) and not merge.node.keywords
-    for access in method.accesses[merge.last :] if merge.is_strict and is_plain else ():
+    keywords = merge.node.keywords if isinstance(merge.node, ast.Call) else []
+    is_plain = merge.is_strict and all(keyword.arg != "unset" for keyword in keywords)
+    for access in method.accesses[merge.last :] if is_plain else ():
         if access.is_write and access.name == merge.target:
             return
         is_behind = access.branches[: len(merge.branches)] == merge.branches
@@ -240,7 +241,8 @@ def _never_none(node: ast.expr | None) -> bool:
     if isinstance(node, ast.IfExp):
         return _never_none(node.body) and _never_none(node.orelse)
     if isinstance(node, ast.BoolOp):
-        return all(map(_never_none, node.values[-isinstance(node.op, ast.Or) :]))
+        last = node.values[-1:]
+        return all(map(_never_none, last if isinstance(node.op, ast.Or) else node.values))
     if isinstance(node, ast.Call):
         name = last_name(dotted(node.func))
         has_default = name in {"pop", "get"} and len(node.args) == 2  # noqa: PLR2004
@@ -251,8 +253,8 @@ def _never_none(node: ast.expr | None) -> bool:
 
 def _always_set(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
     """MP108 and MP109: an operand that always has a value, so that the other never counts."""
-    # The last operand of a lenient merge is its default.
-    for operand in merge.operands if merge.is_strict else merge.operands[:1]:
+    # The last one of `first_from` is its default.
+    for operand in merge.operands[: -1 if merge.spelling == "first_from" else None]:
         name, found = dotted(operand), None
         if name.startswith(f"{method.receiver}."):
             continue
