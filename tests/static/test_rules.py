@@ -311,6 +311,8 @@ def test_mistakes_in_classes(expected, source):
         "    def __call__(self, x, train=None):\n        return super().__call__(x, train)\n",
         '@mergeable("train")\n' + layer("return train") + "class Sub(Layer):\n"
         "    def other(self):\n        pass\n",
+        '@mergeable("train")\n' + layer("return train") + "class Sub(Layer):\n"
+        "    def __call__(self, x):\n        return x if self.train else -x\n",
         # Two classes of one name: it is not known which one is meant.
         "class Base:\n    pass\nclass Base:\n    pass\n"
         + layer("pass").replace("nn.Module", "Base"),
@@ -344,6 +346,19 @@ def test_names_of_the_function(head):
 
     assert ["MP101"] == codes(source)
     assert ["MP101"] == codes(f"from flax.linen import *\n{layer(MERGE + 'return self.train')}")
+
+
+def test_own_methods_come_before_those_of_subclasses():
+    """A method is looked for in the class and its bases first."""
+    body = "class Layer(Base):" + METHOD.format("return train")
+    base = layer("y = self.helper(x, train)\n" + MERGE + "return y, train").replace(
+        "Layer", "Base"
+    )
+    sub = "class Sub(Base):" + METHOD.format(MERGE + "        return train")
+
+    assert ["MP114"] == codes(base + METHOD.format("return train") + sub)
+    assert [] == codes(base + sub)
+    assert ["MP114"] == codes(base + body)
 
 
 def test_own_names():

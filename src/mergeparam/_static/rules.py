@@ -92,9 +92,12 @@ class Context:
         receiver, _, name = call.callee.rpartition(".") if call else ("", "", "")
         if receiver not in {method.receiver, "super"}:
             return False, None
+        # Python looks in the class and its bases; a subclass may define it all the same.
         family = self.module.family(self.cls)
-        searched = family[: family.index(self.cls)] if receiver == "super" else family
-        for cls in reversed(searched):
+        at = family.index(self.cls)
+        bases, subclasses = family[:at], family[at + 1 :]
+        searched = reversed(bases) if receiver == "super" else [self.cls, *reversed(bases)]
+        for cls in [*searched, *(subclasses if receiver != "super" else ())]:
             if name in cls.methods:
                 return True, cls.methods[name]
         stored = f"{method.receiver}.{name}"
@@ -331,11 +334,10 @@ def _given_twice(context: Context, method: Method) -> Iterator[Hit]:
 def _may_be_strict(module: Module, callee: str, flag: str) -> bool:
     """Whether a child merges strictly: one of this module does, or it is from elsewhere."""
     child = module.named(last_name(callee))
-    merges = (
-        [merge for method in child.methods.values() for merge in method.merges] if child else []
-    )
-    is_strict = any(merge.is_strict and merge.param == flag for merge in merges)
-    return is_strict or (child is None and not callee.startswith(LENIENT))
+    if child is None:
+        return not callee.startswith(LENIENT)
+    merges = [merge for method in child.methods.values() for merge in method.merges]
+    return any(merge.is_strict and merge.param == flag for merge in merges)
 
 
 def _never_merged(context: Context) -> Iterator[Hit]:
@@ -396,7 +398,7 @@ def _children(method: Method, merge: Merge) -> Iterator[Hit]:
 
 
 def _merged_elsewhere(context: Context, method: Method) -> Iterator[Hit]:
-    """MP114 and MP115: a value for another method of the object that merges it too."""
+    """MP115 and MP116: a value for another method of the object that merges it too."""
     for call in method.calls:
         _, called = context.own_method(call, method)
         if called is None or called is method:
@@ -426,11 +428,10 @@ def _declared(context: Context) -> Iterator[Hit]:
         name, attribute, method = declared.name, declared.attribute, cls.methods[declared.method]
         facts = {"name": name, "cls": cls.qualname, "method": method.label}
         field = cls.fields.get(attribute)
-        value = ast.unparse(field.value) if field and field.value else ""
-        is_default = field is not None and field.default in {Default.SET, Default.NONE}
-        is_unset = declared.unset in {value, field.default.name.title() if field else ""}
-        if field and is_default and declared.raises and not is_unset:
-            yield hit("MP201", field.node, **facts, attribute=attribute, value=value)
+        if field and field.value and field.default in {Default.SET, Default.NONE}:
+            value = "None" if field.default is Default.NONE else ast.unparse(field.value)
+            if declared.raises and value != declared.unset:
+                yield hit("MP201", field.node, **facts, attribute=attribute, value=value)
         for merge in method.merges_of(name):
             yield hit("MP203", merge.node, **facts)
         # The methods that run as part of the merged one.
@@ -451,7 +452,9 @@ def _overrides(context: Context) -> Iterator[Hit]:
     for base in filter(None, map(context.module.named, cls.bases)):
         for declared in base.declared:
             override = cls.methods.get(declared.method)
-            if override is None or (declared.name, declared.method) in own:
+            # Where the call cannot give the value, the attribute is all there is.
+            takes_it = override is not None and declared.name in override.params
+            if override is None or not takes_it or (declared.name, declared.method) in own:
                 continue
             forwards = any(call.callee == f"super.{override.name}" for call in override.calls)
             if not (forwards or override.is_abstract or override.merges_of(declared.name)):
