@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import mergeparam
+from mergeparam._static.rules import load_rules
 
 for package in ("sphinx", "myst_parser", "furo", "sphinx_copybutton", "sphinx_design"):
     pytest.importorskip(package, reason=f"without {package} no documentation can be built")
@@ -108,6 +109,15 @@ def test_broken_links_are_found(tmp_path):
 def test_every_public_name_is_in_the_reference(pages, name):
     """Each has an entry that one can link to."""
     assert f"mergeparam.{name}" in pages[Path("reference/api.html")].ids
+
+
+@pytest.mark.parametrize("code", load_rules())
+def test_every_rule_has_a_page(site, code):
+    """It has the texts that `mergeparam check --explain` prints."""
+    rule, text = load_rules()[code], text_of(site, f"reference/rules/{code.lower()}.html")
+
+    assert rule.wrong.strip() in text
+    assert rule.right.strip() in text
 
 
 def test_the_build_prints_the_merge(site):

@@ -58,7 +58,7 @@ def test_examples(code):
         ("MP101", "train = pick(name='train', b=train, a=self.train)\nreturn self.train, train"),
         ("MP102", "mode = merge_param('train', self.train, train)\nreturn mode, train"),
         ("MP102", "if (mode := merge_param('train', self.train, train)):\n    return train"),
-        ("MP103", "y = Child()(x, train)\n" + MERGE + "return y, train"),
+        ("MP103", "y = Child()(x, train), train, self.train\n" + MERGE + "return y, train"),
         ("MP103", "y = Child()(x, not self.train)\n" + MERGE + "return y, train"),
         ("MP104", MERGE + "return x"),
         ("MP104", "merge_param('train', self.train, train)\nreturn x"),

@@ -163,7 +163,8 @@ def _raw_reads(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
         for write in method.writes(param)
         for node in (ast.walk(write.value) if write.value else ())
     }
-    for access in [*method.reads(attribute), *method.reads(param)]:
+    is_early = False
+    for access in [*method.reads(param), *method.reads(attribute)]:
         is_attribute = access.name != param
         if is_attribute and access in after and not method.writes(attribute):
             code = "MP101"
@@ -175,7 +176,8 @@ def _raw_reads(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
                 continue
         elif access in before and not access.is_nested and id(access.node) not in prepared:
             code = "MP103"
-            if any(
+            # Moving the merge up makes all of them right, so one is enough.
+            if is_early or any(
                 node == other and branch != other_branch
                 for node, branch in access.branches
                 for other, other_branch in merge.branches
@@ -192,7 +194,7 @@ def _raw_reads(context: Context, method: Method, merge: Merge) -> Iterator[Hit]:
         if is_own and called and not merges:
             yield hit("MP114", access.node, **facts, name=access.name, called=called.label)
         else:
-            line = merge.node.lineno
+            line, is_early = merge.node.lineno, is_early or code == "MP103"
             yield hit(code, access.node, **facts, name=access.name, line=line)
 
 
