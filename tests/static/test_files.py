@@ -149,6 +149,7 @@ def test_no_settings(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("[tool.mergeparam.check]\nflag = ['x']", "has no 'flag'; did you mean 'flags'"),
+        ("[tool.mergeparam.chek]\nflags = []", "has no 'chek'; did you mean 'check'"),
         ("[tool.mergeparam.check]\nzzz = ['x']", "has no 'zzz'$"),
         ("[tool.mergeparam.check]\nflags = 'x'", "flags is 'x', not a list of texts"),
         ("[tool.mergeparam.check]\nflags = [1]", r"flags is \[1\], not a list of texts"),
@@ -183,6 +184,24 @@ def test_find_files(tmp_path):
     assert ["pkg/f.py"] == found("pkg/f.py", exclude=("pkg", "f.py"))
     assert "pkg/f.py" not in found(".", exclude=("pkg/f.py",))
     assert ["absent.py"] == found("absent.py")
+
+
+def test_closed_folder(tmp_path, monkeypatch):
+    """A folder that cannot be read is not left out in silence: it fails as a file does."""
+    (tmp_path / "closed").mkdir()
+    listed = Path.iterdir
+
+    def iterdir(self):
+        if self.name == "closed":
+            raise PermissionError
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    (folder,) = find_files([str(tmp_path)], ())
+
+    assert tmp_path / "closed" == folder
+    with pytest.raises(OSError, match="closed"):
+        check_file(folder, Settings())
 
 
 def test_encodings(tmp_path):

@@ -171,7 +171,12 @@ def find_files(paths: Iterable[str], exclude: tuple[str, ...]) -> Iterator[Path]
 
 
 def _walk(folder: Path, root: Path, exclude: tuple[str, ...]) -> Iterator[Path]:
-    for path in folder.iterdir():
+    try:
+        inside = [*folder.iterdir()]
+    except OSError:
+        yield folder  # reading it will say why
+        return
+    for path in inside:
         names = (path.name, path.relative_to(root).as_posix())
         if any(
             fnmatch.fnmatch(name, pattern.rstrip("/")) for name in names for pattern in exclude
@@ -212,6 +217,8 @@ def read_settings(path: Path, select: str | None = None, ignore: str | None = No
 def _settings_from(tables: dict[str, Any]) -> Settings:
     known = {field.name.replace("_", "-"): field.name for field in dataclasses.fields(Settings)}
     given: dict[str, Any] = {}
+    for key in tables.keys() - {"check", "migrate"}:
+        raise SettingsError(f"[tool.mergeparam] has no {key!r}{near(key, ['check'])}")
     for key, value in tables.get("check", {}).items():
         if key not in known:
             raise SettingsError(f"[tool.mergeparam.check] has no {key!r}{near(key, known)}")
