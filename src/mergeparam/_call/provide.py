@@ -9,7 +9,7 @@ from weakref import ref
 
 import attrs
 
-from mergeparam._frameworks import UNKNOWN_KEY, load_adapters, scope_followers
+from mergeparam._frameworks import UNKNOWN_KEY, Adapter, load_adapters, scope_followers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping
@@ -39,7 +39,7 @@ class Scope:
     suspension: Any
 
 
-class _Living:
+class Living:
     """Whether any scope is left in this process, in whichever thread or context.
 
     Dynamo cannot trace the read of a `ContextVar`, so that reading asks this first. What is
@@ -65,7 +65,7 @@ class _Living:
         return "living"
 
 
-living = _Living()
+living = Living()
 _add, _discard = living.scopes.add, living.scopes.discard
 
 _NOTHING = Scope()
@@ -258,6 +258,10 @@ def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any 
     for follower in scope_followers:
         follower.reading(scope, name)
     return scope.values.get(name, unset)
+
+
+# Frameworks' own layers read what is provided, too.
+Adapter.living, Adapter.provided = living, staticmethod(provided)
 
 
 def is_provided(name: str) -> bool:

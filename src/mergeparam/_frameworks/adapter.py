@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
 
     from mergeparam._call.messages import CallState
-    from mergeparam._call.provide import Scope, provide
+    from mergeparam._call.provide import Living, Scope, provide
 
 UNKNOWN_KEY = "unknown"
 """The `key` of a scope that no adapter has given one."""
@@ -48,7 +48,16 @@ class Adapter:
         """Return the parts of an object that its attributes do not show, each with its step."""
         return ()
 
-    # While values are provided: of an adapter that follows scopes.
+    # While values are provided. The first two are handed in by the part that opens scopes, which
+    # imports this one.
+
+    living: ClassVar[Living]
+    """Whether any scope is open in this process."""
+
+    provided: ClassVar[Callable[[str, object], Any]]
+    """Returns the value that is provided under a name, or else the second argument."""
+
+    # The others are of an adapter that follows scopes.
 
     follows_scopes = False
     """Whether the framework keeps what it has computed with provided values."""

@@ -13,11 +13,13 @@ from flax import linen as nn
 from flax.core import lift
 
 from mergeparam._frameworks.adapter import Adapter
+from mergeparam._frameworks.linen_layers import STACK, Interceptors, accept_merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mergeparam._call.messages import CallState
+    from mergeparam._call.provide import Scope
 
 
 _PACK = getattr(getattr(lift, "pack", None), "__code__", None)
@@ -38,7 +40,18 @@ _SEQUENTIAL = getattr(inspect.unwrap(nn.Sequential.__call__), "__code__", None)
 
 
 class LinenAdapter(Adapter):
-    """Knows bound modules, and what lifted transformations make of arguments."""
+    """Knows bound modules, merges by hand, and what transformations make of arguments."""
+
+    follows_scopes = True
+
+    def scope_opened(self, scope: Scope) -> None:  # noqa: ARG002 - any scope will do
+        """Make Flax ask, from the first scope on, whether anything is open."""
+        STACK.__class__ = Interceptors
+
+    def finish_class(self, cls: type) -> None:
+        """Let a module hand on what it has merged to a base that merges by hand."""
+        if issubclass(cls, nn.Module):
+            accept_merged(cls)
 
     def children(self, obj: object) -> Iterator[tuple[str, object]]:
         """Yield the parts of a bound module; `setup` makes some, and runs when somebody asks."""
