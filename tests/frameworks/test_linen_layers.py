@@ -1,7 +1,6 @@
 """Flax's own classes that merge by hand, against the same ones with `@mergeable`."""
 
 import inspect
-from typing import Any
 
 import attrs
 import pytest
@@ -31,23 +30,17 @@ LAYERS = {
 
 
 def forwarding(name, **options):
-    """Return a subclass of one of Flax's classes that merges, and hands on to `super()`.
-
-    The constructor's value has a field of its own. In the base's field the base would find it
-    too, and its own merge would refuse to be given the value once more.
-    """
+    """Return a subclass of one of Flax's classes that merges, and hands on to `super()`."""
     flax, param = getattr(nn, name), LAYERS[name][0]
 
-    @mergeable(Param("value", attribute="mode", **options))
+    @mergeable(Param("value", attribute=param, **options))
     class Layer(flax):
-        mode: Any = None
-
         @nn.compact
         def __call__(self, x, value=MERGED):
             return super().__call__(x, **{param: value})
 
     Layer.__name__ = name
-    return Layer, "mode", "value"
+    return Layer, param, "value"
 
 
 def batch_norm():
@@ -169,20 +162,3 @@ def test_needed_only_with_dropout(inject):
     assert layers.are_same(expected, actual)
     assert () == unset_params(merged)
     assert ("value",) == unset_params(merged.clone(dropout_rate=0.5))
-
-
-def test_the_same_field_in_a_subclass(inject):
-    """A subclass of a class that merges by hand, and in the same field, is refused by that.
-
-    The merge by hand cannot know that it is handed its own value.
-    """
-
-    @mergeable("deterministic")
-    class Dropout(nn.Dropout):
-        @nn.compact
-        def __call__(self, inputs, deterministic=MERGED, rng=None):
-            return super().__call__(inputs, deterministic, rng)
-
-    assert jnp.array_equal(X, Dropout(0.5).apply({}, X, True))
-    with pytest.raises(ValueError, match="passed to the constructor and at call time"):
-        Dropout(0.5, deterministic=True).apply({}, X)

@@ -77,7 +77,7 @@ def accept_merged(cls: type) -> None:
     """
     bases: dict[object, dict[str, int]] = {}
     for merged in cls.__mergeable__.methods:  # type: ignore[attr-defined]  # it was just merged
-        names = {param.name for param in merged.params if param.attribute == param.name}
+        names = {param.attribute for param in merged.params}
         for base in cls.__mro__[1:]:
             for method in _functions_behind(vars(base).get(merged.name)):
                 by_hand = merged_by_hand(method)
