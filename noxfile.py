@@ -91,7 +91,8 @@ def frameworks(session: nox.Session) -> None:
     session.install("-e", ".[test]", "--group", "docs", "--group", "frameworks")
     # Where no such build is to be had, the tests with PyTorch are skipped.
     session.install(TORCH, success_codes=[0, 1])
-    paths = ("tests/frameworks", "tests/docs/test_pages.py", "tests/examples/test_transformer.py")
+    examples = [f"tests/examples/test_{name}transformer.py" for name in ("", "stock_")]
+    paths = ("tests/frameworks", "tests/docs/test_pages.py", *examples)
     session.run("coverage", "run", "-m", "pytest", "-m", "", *paths, *session.posargs)
 
 
