@@ -17,6 +17,8 @@ PYTHONS = nox.project.python_versions(PROJECT)
 FIRST = PYTHONS[0]
 MEASURED = (FIRST, "3.14")
 """On these two every line runs: annotations are lazy since 3.14."""
+NEWEST_WITH_FRAMEWORKS = "3.14"
+"""The newest Python that all of the frameworks have wheels for."""
 
 CORE = ("tests/unit", "tests/conformance", "tests/introspection", "tests/properties")
 """What holds on every Python, with a wrapper where the bytecode is not known."""
@@ -37,7 +39,7 @@ nox.options.sessions = [
     "tests",
     "slow",
     "pypy",
-    "frameworks",
+    f"frameworks-newest-{FIRST}",
     "coverage",
     "sweep",
 ]
@@ -85,15 +87,16 @@ def pyodide(session: nox.Session) -> None:
     session.run("node", "--stack-size=7000", *runner, *options, *chosen, external=True)
 
 
-@nox.session(python=FIRST)
-def frameworks(session: nox.Session) -> None:
-    """Run the tests with the real frameworks, and keep what they cover."""
+@nox.session(python=[FIRST, NEWEST_WITH_FRAMEWORKS], name="frameworks-newest")
+def frameworks_newest(session: nox.Session) -> None:
+    """Run the tests with the newest frameworks that a Python has; on one keep what they cover."""
     session.install("-e", ".[test]", "--group", "docs", "--group", "frameworks")
     # Where no such build is to be had, the tests with PyTorch are skipped.
     session.install(TORCH, success_codes=[0, 1])
     examples = [f"tests/examples/test_{name}transformer.py" for name in ("", "stock_")]
     paths = ("tests/frameworks", "tests/docs/test_pages.py", *examples)
-    session.run("coverage", "run", "-m", "pytest", "-m", "", *paths, *session.posargs)
+    measured = ("coverage", "run", "-m") if session.python == FIRST else ()
+    session.run(*measured, "pytest", "-m", "", *paths, *session.posargs)
 
 
 @nox.session(python=FIRST, name="frameworks-oldest")
@@ -108,7 +111,7 @@ def frameworks_oldest(session: nox.Session) -> None:
 
 @nox.session(python=FIRST)
 def coverage(session: nox.Session) -> None:
-    """Report what `tests` and `frameworks` have covered together."""
+    """Report what `tests` and `frameworks-newest` have covered together."""
     session.install("coverage[toml]")
     session.run("coverage", "combine")
     session.run("coverage", "report")
@@ -165,7 +168,7 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".[test]", "--group", "docs")
     strict = ("-n", "-W", "--keep-going")
     session.run("sphinx-build", *strict, "-b", "html", "docs", "build/docs")
-    # The pages' examples run in the session `frameworks`, which has all that they import.
+    # The pages' examples run in `frameworks-newest`, which has all that they import.
     session.run("pytest", "tests/docs", "--ignore=tests/docs/test_pages.py", *session.posargs)
 
 
