@@ -73,6 +73,8 @@ class ByHand(nn.Module):
     def by_position(self, flag=None, /):
         return nn.merge_param("flag", self.flag, flag)
 
+    no_function = functools.partial(lambda self, flag=None: flag)
+
 
 def call(module, *args, method=None, **kwargs):
     return module.apply({}, X, *args, method=method, **kwargs)
@@ -141,6 +143,7 @@ def test_which_methods():
     with provide(flag=1):
         assert 1 == call(ByHand(), method="named")
         assert 1 == call(ByHand(), method="encode")
+        assert None is ByHand().apply({}, method=lambda layer: layer.no_function())
         with pytest.raises(TypeError, match="flag"):
             ByHand().apply({}, method="no_default")
         with raises_as_ever():

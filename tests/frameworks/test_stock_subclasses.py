@@ -5,6 +5,7 @@ They keep the base's field, and hand what they have merged on to `super()`.
 
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from mergeparam import (
@@ -151,6 +152,7 @@ def test_only_what_the_subclass_hands_on():
         with pytest.raises(ConflictingParamError):
             cls(1).apply({}, X, 1)
     assert 1 == nn.jit(Layer)(1).apply({}, X)
+    assert 1 == cloudpickle.loads(cloudpickle.dumps(Layer(1))).apply({}, X)
     with both:
         Below(1).apply({}, X, 1)
     assert 1 == Renamed(mode=1).apply({}, X)

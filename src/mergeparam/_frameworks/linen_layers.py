@@ -75,19 +75,20 @@ def accept_merged(cls: type) -> None:
     `merge_param` in the base would refuse the value, as given twice. So it is left out of the
     call where it is the very object in the field.
     """
+    # By their code, which stays equal where cloudpickle sends the class somewhere by value.
     bases: dict[object, dict[str, int]] = {}
     for merged in cls.__mergeable__.methods:  # type: ignore[attr-defined]  # it was just merged
         names = {param.attribute for param in merged.params}
         for base in cls.__mro__[1:]:
             for method in _functions_behind(vars(base).get(merged.name)):
                 by_hand = merged_by_hand(method)
-                bases[method] = {name: by_hand[name] for name in names & by_hand.keys()}
+                bases[method.__code__] = {name: by_hand[name] for name in names & by_hand.keys()}
     if not any(bases.values()):
         return
     inherited = getattr(cls, _CALL)
 
     def call(self: object, method: object, args: Args, kwargs: Kwargs) -> object:
-        for name, at in bases.get(method, {}).items():
+        for name, at in bases.get(getattr(method, "__code__", None), {}).items():
             value = _given(args, kwargs, name, at)
             if value is not None and value is getattr(self, name):
                 args, kwargs = _give(args, kwargs, name, at, None)
@@ -140,7 +141,7 @@ def _has_merges_by_hand(cls: type) -> bool:
     return found
 
 
-def _functions_behind(method: object) -> Iterator[object]:
+def _functions_behind(method: object) -> Iterator[FunctionType]:
     """Yield a method and what it wraps: Flax itself, and its transformations, wrap methods."""
     while isinstance(method, FunctionType):
         yield method
