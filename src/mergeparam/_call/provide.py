@@ -39,7 +39,7 @@ class Scope:
     suspension: Any
 
 
-class Living:
+class _Living:
     """Whether any scope is left in this process, in whichever thread or context.
 
     Dynamo cannot trace the read of a `ContextVar`, so that reading asks this first. What is
@@ -65,7 +65,7 @@ class Living:
         return "living"
 
 
-living = Living()
+living = _Living()
 _add, _discard = living.scopes.add, living.scopes.discard
 
 _NOTHING = Scope()
@@ -261,7 +261,7 @@ def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any 
 
 
 # Frameworks' own layers read what is provided, too.
-Adapter.living, Adapter.provided = living, staticmethod(provided)
+Adapter.scopes, Adapter.provided = living.scopes, staticmethod(provided)
 
 
 def is_provided(name: str) -> bool:

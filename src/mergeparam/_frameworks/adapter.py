@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from types import FrameType
 
     from mergeparam._call.messages import CallState
-    from mergeparam._call.provide import Living, Scope, provide
+    from mergeparam._call.provide import Scope, provide
 
 UNKNOWN_KEY = "unknown"
 """The `key` of a scope that no adapter has given one."""
@@ -48,11 +48,11 @@ class Adapter:
         """Return the parts of an object that its attributes do not show, each with its step."""
         return ()
 
-    # While values are provided. The first two are handed in by the part that opens scopes, which
-    # imports this one.
+    # While values are provided. The first two are handed in by the part that knows of scopes,
+    # because that imports this one.
 
-    living: ClassVar[Living]
-    """Whether any scope is open in this process."""
+    scopes: ClassVar[Collection[object]]
+    """The scopes that are left in this process; mostly there are none."""
 
     provided: ClassVar[Callable[[str, object], Any]]
     """Returns the value that is provided under a name, or else the second argument."""

@@ -46,12 +46,11 @@ class Interceptors(flax.ThreadLocalStack):  # type: ignore[misc]  # mypy runs wi
         if len(self) > 0:
             return True
         # Flax has put the module on this other stack when it asks.
-        is_open = bool(Adapter.living.scopes)
-        return is_open and _has_merges_by_hand(type(_CONTEXT.module_stack[-1]))
+        return bool(Adapter.scopes) and _has_merges_by_hand(type(_CONTEXT.module_stack[-1]))
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         """Yield the interceptors, those first that run last."""
-        if Adapter.living.scopes:
+        if Adapter.scopes:
             yield _give_provided
         yield from super().__iter__()
 
