@@ -82,7 +82,8 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
 
     A value is a fallback: it is used where neither the constructor nor the call has set the
     parameter, and never overrules what is set. It comes before a `Param`'s `default`. The
-    innermost `provide` of a name counts. Flags need not be threaded through the layers in
+    innermost `provide` of a name counts. Flax Linen's own layers, and others that merge with
+    `nn.merge_param`, get it too. Flags need not be threaded through the layers in
     between, which Flax's design note "Dealing with Module Arguments" names as the first pain.
 
     A `ContextVar` holds the values: other threads do not see them, and an asyncio task sees those
