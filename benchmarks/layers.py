@@ -4,30 +4,52 @@ from __future__ import annotations
 
 import functools
 import textwrap
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mergeparam import MERGED, Param, merge_param, mergeable
+from mergeparam import MERGED, UNSET, Param, merge_param, mergeable, provide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
-NAMES = "deterministic", "train", "decode", "causal", "frozen", "stateful", "cached", "masked"
+NAMES = "deterministic", "train", "decode", "causal"
 NAME = NAMES[0]
 UNDECORATED, INLINE, DECORATED = "undecorated", "inline by hand", "@mergeable"
 BY_HAND, WRAPPER = "merge_param by hand", "@mergeable, as a wrapper"
 
-INLINE_SOURCE = """\
-if {0} is None:
-    {0} = self.{0}
-    if {0} is None:
-        raise ValueError("{0} is set in neither place")
-elif self.{0} is not None:
-    raise ValueError("{0} is set in both places")
+VARIABLE: ContextVar[object] = ContextVar("by hand", default=None)
+PROVIDED = provide(**dict.fromkeys(NAMES, True))
+
+_RAISE = 'raise ValueError("{0} is set in neither place")'
+INLINE_SOURCE = f"""\
+if {{0}} is None:
+    {{0}} = self.{{0}}
+    if {{0}} is None:
+        {_RAISE}
+elif self.{{0}} is not None:
+    raise ValueError("{{0}} is set in both places")
 """
+INLINE_DEFAULT = INLINE_SOURCE.replace(_RAISE, "{0} = True")
+INLINE_PROVIDED = INLINE_SOURCE.replace(
+    _RAISE, f"{{0}} = variable.get()\n        if {{0}} is None:\n            {_RAISE}"
+)
+# The very same object is no conflict, since a subclass has handed it on.
+INLINE_FORWARDED = INLINE_SOURCE.replace(
+    "self.{0} is not None:", "None is not self.{0} is not {0}:"
+)
 BY_HAND_SOURCE = "{0} = merge_param('{0}', self.{0}, {0})\n"
+
+
+def default_of(layer: object) -> bool:
+    """Return what `attrs.Factory` and the code by hand both call for a default."""
+    return layer is not None
+
+
+KNOWN = {"UNSET": UNSET, "NOT_GIVEN": object(), "default_of": default_of, "variable": VARIABLE}
+"""What the source may refer to."""
 
 
 @attrs.frozen
@@ -39,13 +61,10 @@ class Way:
     decorate: Callable[..., Callable[[type], type]] = lambda *_, **__: lambda cls: cls
     names: Mapping[str, Any] = attrs.field(factory=dict)  # what the statements refer to
     injection: str | None = None  # how `mergeable` has to get the merge into the method
-    unset: str = "None"  # the source of the object that means "not set"
-    marker: str = "*, "  # what stands before the parameters
-    options: Mapping[str, Any] = attrs.field(factory=dict)  # those of every `Param`
 
 
 WAYS = {
-    # Its default is what the others get from the constructor, so that all return the same.
+    # Its default is what the others get from elsewhere, so that all return the same.
     UNDECORATED: Way("True"),
     INLINE: Way("None", INLINE_SOURCE),
     DECORATED: Way("MERGED", decorate=mergeable, injection="inline"),
@@ -72,6 +91,74 @@ class Kind:
 ATTRS = Kind("attrs with slots", decorate=attrs.define, has_fields=True)
 
 
+@attrs.frozen
+class Path:
+    """A way through the merge: where the values are from, and the best merge by hand for it."""
+
+    given: str = ""  # the places that set the parameters: call, constructor, scope
+    inline: str = INLINE_SOURCE
+    count: int = 1
+    forwards: int = 0  # how many subclasses hand what they have merged on to `super()`
+    kind: Kind = ATTRS
+    value: str = "True"
+    unset: str = "None"  # the source of the object that means "not set"
+    marker: str = "*, "  # what stands before the parameters
+    options: Mapping[str, Any] = attrs.field(factory=dict)  # of every `Param`
+    most: float = 1.1  # how many times the time by hand it may take
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters."""
+        return NAMES[: self.count]
+
+    @property
+    def call(self) -> str:
+        """The call that gives them, if it is to."""
+        values = [f"{name}={self.value}" if self.marker else self.value for name in self.names]
+        arguments = ", ".join(["x", *values * ("call" in self.given)])
+        # CPython specialises calls by position of methods with a name, not those of __call__.
+        return f"layer({arguments})" if self.marker else f"layer.forward({arguments})"
+
+    def open_scope(self) -> None:
+        """Provide the values, in both ways, if they are to be provided."""
+        if "scope" in self.given:
+            VARIABLE.set(True)
+            PROVIDED.__enter__()
+
+    def make(self, ways: Mapping[str, Way] = WAYS) -> dict[str, Any]:
+        """Return a layer for each of the ways."""
+        # Equal to what the call gives, and not always the same object.
+        names = self.names if "constructor" in self.given else ()
+        values = {name: eval(self.value) for name in names}  # noqa: S307 - a literal of ours
+        classes = {name: make_class(way, self) for name, way in ways.items()}
+        return {name: self.kind.ready(cls(**values)) for name, cls in classes.items()}
+
+
+def make_class(
+    way: Way, path: Path = Path(), *, body: str = "", module: ModuleType | None = None
+) -> type:
+    """Return a class whose layers return their input and the merged parameters, or so says `body`.
+
+    If the path forwards, it is the last of its subclasses.
+    """
+    kind, names = path.kind, path.names
+    merge = "".join(map((path.inline if way is WAYS[INLINE] else way.merge).format, names))
+    options = path.options | ({} if path.unset == "None" else {"unset": KNOWN[path.unset]})
+    default = path.unset if way.default == "None" else way.default
+    parameters = path.marker + ", ".join(f"{name}={default}" for name in names)
+    body, cls = body or f"return x, {', '.join(names)}", None
+    for _ in range(path.forwards + 1):
+        source = layer_source(kind, names, parameters, merge + body, path.unset)
+        known = {**KNOWN, **kind.names, **way.names, "Base": cls}
+        made = kind.decorate(define(source, known, module))
+        params = [Param(name, **options) for name in names]
+        cls = require_injection(way.decorate(*params, method=kind.method)(made), way.injection)
+        kind = attrs.evolve(kind, bases="(Base)")
+        handed = ", ".join(f"{name}={name}" for name in names)
+        body = f"return super().{kind.method}(x, {handed})"
+    return cls
+
+
 def layer_source(
     kind: Kind, names: tuple[str, ...], parameters: str, body: str, unset: str = "None"
 ) -> str:
@@ -91,26 +178,6 @@ def define(source: str, names: Mapping[str, Any], module: ModuleType | None = No
     namespace |= {"MERGED": MERGED, **names}
     exec(compile(source, "<layer>", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own source
     return namespace["Layer"]  # type: ignore[no-any-return]  # a namespace holds anything
-
-
-def make_class(
-    way: Way,
-    names: tuple[str, ...] = (NAME,),
-    kind: Kind = ATTRS,
-    *,
-    body: str = "",
-    module: ModuleType | None = None,
-    **known: object,
-) -> type:
-    """Return a class whose layers return their input and the merged parameters."""
-    default = way.unset if way.default == "None" else way.default
-    parameters = way.marker + ", ".join(f"{name}={default}" for name in names)
-    merge = "".join(way.merge.format(name) for name in names)
-    body = merge + (body or f"return x, {', '.join(names)}")
-    source = layer_source(kind, names, parameters, body, way.unset)
-    cls = kind.decorate(define(source, {**kind.names, **way.names, **known}, module))
-    params = [Param(name, **way.options) for name in names]
-    return require_injection(way.decorate(*params, method=kind.method)(cls), way.injection)
 
 
 def require_injection(cls: type, injection: str | None) -> type:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import importlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,16 +61,22 @@ def timed(
     name: str,
     make: Callable[[], Mapping[str, object]],
     call: str | Mapping[str, str] = "layer(x)",
+    prepare: Callable[[], object] = lambda: None,
     **names: object,
 ) -> Comparison:
-    """Compare calls of a layer for each way, which `make` makes anew for each run."""
+    """Compare calls of a layer for each way, which `make` makes anew for each run.
+
+    They run in a context of their own, in which `prepare` may open scopes.
+    """
 
     def samplers(effort: Effort) -> Samplers:
-        found = {}
+        found, context = {}, contextvars.copy_context()
+        context.run(prepare)
         for way, layer in make().items():
             known = {"x": 1.0, **names, "layer": layer}
             text = call if isinstance(call, str) else call[way]
-            found[way] = call_sampler(text, known, effort.seconds)
+            sampler = context.run(call_sampler, text, known, effort.seconds)
+            found[way] = sampler._replace(take=functools.partial(context.run, sampler.take))
         return found
 
     return Comparison(name, samplers)

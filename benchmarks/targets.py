@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from benchmarks.groups import calls, definition, paths
+from benchmarks.groups import calls, definition, paths, tracing
 from benchmarks.layers import BY_HAND, DECORATED, INLINE, UNDECORATED
 from mergeparam._bench.sampling import Figure, combined, median, ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from benchmarks.results import Result, Ways
 
@@ -32,7 +32,7 @@ class Target:
     unit: str
     group: str
     figure: Callable[[Ways], Figure]
-    cases: tuple[str, ...] = ()
+    cases: Sequence[str] = ()
 
     def verdict(self, result: Result) -> str:
         """Return the figure of the worst case, bold where it is beyond the target."""
@@ -40,7 +40,7 @@ class Target:
         found = [self.figure(group[case]) for case in self.cases or group if case in group]
         if not found:
             return "-"
-        worst, digits = max(found), {"": 2, "B": 0}.get(self.unit, 1)
+        worst, digits = max(found), {"": 2, "B": 0, "guards": 0}.get(self.unit, 1)
         text = with_spread(worst, digits)
         # It is compared as exactly as it is written.
         return text if round(worst.value, digits) <= self.most else f"**{text}**"
@@ -66,42 +66,51 @@ def _overheads(ways: Ways) -> Figure:
 
 
 def _targets() -> Iterator[Target]:
-    inline = "a call, `@mergeable` / inline by hand"
-    yield Target(inline, 1.03, "", "calls", _of(DECORATED, INLINE), MERGED)
+    beside, by_hand = _of(DECORATED, INLINE), "`@mergeable` / inline by hand"
+    either = [f"{count} by {place}" for place in calls.EITHER for count in calls.COUNTS]
+    yield Target(f"a call, {by_hand}", 1.03, "", "calls", beside, either)
     adds = "what a parameter adds to it, `@mergeable` / `merge_param` by hand"
-    yield Target(adds, 0.4, "", "calls", _overheads, MERGED)
-    beside, ours = _of(paths.OURS, paths.HAND), _time(paths.OURS)
-    most = {name: path.most for name, path in paths.MERGES.items()}
-    for name, limit in (most | {paths.PROVIDING: 2, paths.OPENING: 2}).items():
-        yield Target(f"{name}, / by hand", limit, "", "paths", beside, (name,))
+    yield Target(adds, 0.4, "", "calls", _overheads, either)
+    for text, place in (("a default", "default"), ("forwarding to `super()`", "forwarding")):
+        most = calls.PATHS[place].most
+        yield Target(f"{text}, {by_hand}", most, "", "calls", beside, [f"1 by {place}"])
+    for name, path in paths.MERGES.items():
+        yield Target(f"{name}, {by_hand}", path.most, "", "paths", beside, [name])
+    linen = [f"Linen, bound, by {place}" for place in calls.OF_KINDS]
+    yield Target(f"a bound Linen layer, {by_hand}", 1.03, "", "classes", beside, linen)
+    neither, time = calls.NEITHER, _time(DECORATED)
+    for text in (neither, f"{neither}, Flax imported"):
+        yield Target(f"an error, {text}", 4, "µs", "errors", time, [text])
+    beside, time = _of(paths.OURS, paths.HAND), _time(paths.OURS)
+    for name in (paths.PROVIDING, paths.OPENING):
+        yield Target(f"{name}, / by hand", 2, "", "scopes", beside, [name])
     slow = {f"{paths.OPENING}, JAX imported": 3, f"{paths.READING}, JAX imported": 8}
     for name, limit in (slow | {paths.CLOSING: 8}).items():
-        yield Target(name, limit, "µs", "paths", ours, (name,))
+        yield Target(name, limit, "µs", "scopes", time, [name])
     module = _time(paths.OURS, 100e-6)
-    yield Target("find_unset, for each module", 25, "µs", "paths", module, (paths.FINDING,))
-    neither = "set in neither place"
-    yield Target(f"an error, {neither}", 4, "µs", "errors", _time(DECORATED), (neither,))
+    yield Target("`find_unset`, for each module", 25, "µs", "scopes", module, [paths.FINDING])
     bound, making = _of(paths.STRICT, paths.LOOSE), _time(paths.STRICT)
     for name, (*_, limit) in paths.PARTIALS.items():
         text = f"{name}, `strict_partial` / `functools.partial`"
-        yield Target(text, limit, "", "partial", bound, (name,))
-    yield Target("making a `strict_partial`", 4, "µs", "partial", making, (paths.MAKING,))
+        yield Target(text, limit, "", "partial", bound, [name])
+    yield Target("making a `strict_partial`", 4, "µs", "partial", making, [paths.MAKING])
+    beside, more = _of(DECORATED, INLINE), _added(DECORATED, INLINE)
+    for case in tracing.CASES:
+        name = f"torch.compile, {case}"
+        yield Target(f"{name}, {by_hand}", 1.2, "", "tracing", beside, [name])
+        name = f"{tracing.GUARDS}, {case}"
+        yield Target(f"{name}, more than by hand", 0, "guards", "tracing", more, [name])
     text, define = "decorating a class, `@mergeable` / `attrs.define`", definition.ATTRS_DEFINE
     yield Target(text, 0.55, "", "definition", _of(DECORATED, define))
-    text, added = (
-        "what `import mergeparam` adds to",
-        _added(definition.AFTER, definition.BEFORE, 1e-3),
-    )
-    before = f"{text} `import {definition.DEPENDENCIES}`"
-    yield Target(before, 8, "ms", "imports", added, (definition.PROCESS,))
-    (first, *others), adds = definition.MEMORIES, "what a decorated class adds to the memory"
+    few, many = definition.FEW, definition.MANY
+    yield Target(f"decorating {many} / {few}", 1.5, "", "many", _of(many, few))
+    text = f"what `import mergeparam` adds to `import {definition.DEPENDENCIES}`"
+    added = _added(definition.AFTER, definition.BEFORE, 1e-3)
+    yield Target(text, 8, "ms", "imports", added)
+    (first, *others), size = definition.MEMORIES, _added(DECORATED, UNDECORATED)
     kib = _added(DECORATED, UNDECORATED, 1024)
-    yield Target(adds, 8, "KiB", "memory", kib, (first,))
-    size = _added(DECORATED, UNDECORATED)
-    yield Target("what its instance adds", 0, "B", "memory", size, tuple(others))
+    yield Target("what a decorated class adds to the memory", 8, "KiB", "memory", kib, [first])
+    yield Target("what its instance adds", 0, "B", "memory", size, others)
 
-
-MERGED = tuple(f"{count} by {place}" for place in calls.PLACES for count in calls.COUNTS)
-"""The calls in which one place sets the parameters."""
 
 TARGETS = tuple(_targets())

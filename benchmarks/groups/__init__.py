@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from benchmarks.groups import calls, definition, paths, tracing
 
-_CALLS = calls.CALLS, paths.PATHS, calls.CLASSES, calls.ALTERNATIVES, paths.PARTIAL
-_ONCE = definition.DEFINITION, definition.MANY, definition.IMPORTS, definition.MEMORY
+_CALLS = calls.CALLS, paths.PATHS, calls.CLASSES, calls.ALTERNATIVES, calls.ERRORS
+_ONCE = definition.DEFINITION, definition.OF_MANY, definition.IMPORTS, definition.MEMORY
 
-GROUPS = {group.name: group for group in (*_CALLS, *_ONCE, calls.ERRORS, tracing.TRACING)}
+GROUPS = {
+    group.name: group for group in (*_CALLS, paths.SCOPES, paths.PARTIAL, *_ONCE, tracing.TRACING)
+}

@@ -1,4 +1,4 @@
-"""What a merged call costs: by parameters, place and kind of class, raising, and beside others."""
+"""What a merged call costs: by path, parameters and kind of class, raising, and beside others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from benchmarks import layers
-from benchmarks.layers import INLINE, NAME, NAMES, UNDECORATED, WAYS, Kind, Way
+from benchmarks.layers import INLINE, NAME, UNDECORATED, WAYS, Kind, Path, Way
 from benchmarks.plan import Comparison, Group, optional, timed
 from mergeparam import merge_param
 
@@ -17,37 +17,34 @@ if TYPE_CHECKING:
 
     Method = Callable[..., Any]
 
-COUNTS = 1, 2, 4, 8
-PLACES = "call", "constructor"
+COUNTS = 1, 4
+EITHER = {"call": Path("call"), "constructor": Path("constructor")}
+"""The paths on which one place sets the parameter, which every way can go."""
+
+DEFAULT = Path("", layers.INLINE_DEFAULT, options={"default": True}, most=1.5)
+FORWARDING = Path("constructor", layers.INLINE_FORWARDED, forwards=1, most=1.5)
+PROVIDED = Path("scope", layers.INLINE_PROVIDED)
+OF_KINDS = EITHER | {"forwarding": FORWARDING}
+PATHS = EITHER | {"default": DEFAULT, "forwarding": FORWARDING, "provide": PROVIDED}
 
 
-@attrs.frozen
-class Case:
-    """How many parameters there are, and where their values are from."""
+def ways_of(path: Path, *left_out: str) -> dict[str, Way]:
+    """Return the ways that can go a path: `merge_param` knows nothing but the two places."""
+    if path.inline != layers.INLINE_SOURCE:
+        left_out += (layers.BY_HAND,)
+    return {name: way for name, way in WAYS.items() if name not in left_out}
 
-    count: int
-    given: str
-    kind: Kind = layers.ATTRS
 
-    @property
-    def call(self) -> str:
-        """The call that gives them, if it is to."""
-        given = (f", {name}=True" for name in NAMES[: self.count] if self.given == "call")
-        return f"layer(x{''.join(given)})"
-
-    def make(self, ways: Mapping[str, Way]) -> dict[str, Any]:
-        """Return a layer for each of the ways."""
-        names = NAMES[: self.count]
-        given = dict.fromkeys(names if self.given == "constructor" else (), True)
-        make = functools.partial(layers.make_class, names=names, kind=self.kind)
-        classes = {name: make(way) for name, way in ways.items()}
-        return {name: self.kind.ready(cls(**given)) for name, cls in classes.items()}
+def compare(name: str, path: Path, ways: Mapping[str, Way], call: str = "{}") -> Comparison:
+    """Compare calls of layers that are made anew for every run."""
+    return timed(name, functools.partial(path.make, ways), call.format(path.call), path.open_scope)
 
 
 def _calls() -> Iterator[Comparison]:
-    for case in (Case(count, given) for given in PLACES for count in COUNTS):
-        name = f"{case.count} by {case.given}"
-        yield timed(name, functools.partial(case.make, WAYS), case.call)
+    for place, path in PATHS.items():
+        for count in COUNTS:
+            counted = attrs.evolve(path, count=count)
+            yield compare(f"{count} by {place}", counted, ways_of(path))
 
 
 def _kinds() -> Iterator[Kind]:
@@ -65,10 +62,10 @@ def _kinds() -> Iterator[Kind]:
 
 
 def _of_kinds() -> Iterator[Comparison]:
-    ways = {name: way for name, way in WAYS.items() if way.injection != "wrap"}
-    for case in (Case(1, given, kind) for kind in _kinds() for given in PLACES):
-        make = functools.partial(case.make, ways)
-        yield timed(f"{case.kind.name}, by {case.given}", make, case.call)
+    for kind in _kinds():
+        for place, path in OF_KINDS.items():
+            ways = ways_of(path, layers.WRAPPER)
+            yield compare(f"{kind.name}, by {place}", attrs.evolve(path, kind=kind), ways)
 
 
 def way_of_flax() -> dict[str, Way]:
@@ -79,13 +76,19 @@ def way_of_flax() -> dict[str, Way]:
     return {}
 
 
+NEITHER, BOTH = "set in neither place", "set in both places"
+
+
 def _errors() -> Iterator[Comparison]:
-    ways = {name: way for name, way in (WAYS | way_of_flax()).items() if name != UNDECORATED}
-    caught = "try:\n    {}\nexcept ValueError:\n    pass"
-    neither = functools.partial(Case(1, "neither").make, ways)
-    both = functools.partial(Case(1, "constructor").make, ways)
-    yield timed("set in neither place", neither, caught.format("layer(x)"))
-    yield timed("set in both places", both, caught.format(f"layer(x, {NAME}=True)"))
+    caught, paths = "try:\n    {}\nexcept ValueError:\n    pass", {}
+    paths[NEITHER], paths[BOTH] = Path(), Path("call, constructor")
+    ways = ways_of(Path(), UNDECORATED)
+    for name, path in paths.items():
+        yield compare(name, path, ways, caught)
+    # They come last: with Flax and JAX imported, errors look for what these may have done.
+    if of_flax := way_of_flax():
+        for name, path in paths.items():
+            yield compare(f"{name}, Flax imported", path, ways | of_flax, caught)
 
 
 def _merged(owner: object, given: Any) -> Any:
@@ -149,18 +152,18 @@ def _on_method(wrap: Callable[[Any, Method], Any], library: Any, *_: object, **_
     return decorate
 
 
-def _make(case: Case, ways: Mapping[str, Way]) -> Mapping[str, object]:
-    made = case.make(ways)
-    if case.given == "constructor":
-        # It gives the parameter to a layer without a merge.
-        made["functools.partial"] = functools.partial(made[UNDECORATED], **{NAME: True})
-    return made
-
-
 def _beside_others() -> Iterator[Comparison]:
     ways = other_ways()
-    for case in (Case(1, given) for given in PLACES):
-        yield timed(f"by {case.given}", functools.partial(_make, case, ways), case.call)
+
+    def make(path: Path) -> Mapping[str, object]:
+        made = path.make(ways)
+        if path.given == "constructor":
+            # It gives the parameter to a layer without a merge.
+            made["functools.partial"] = functools.partial(made[UNDECORATED], **{NAME: True})
+        return made
+
+    for place, path in EITHER.items():
+        yield timed(f"by {place}", functools.partial(make, path), path.call)
 
 
 CALLS = Group("calls", _calls, base=UNDECORATED, reference=INLINE)

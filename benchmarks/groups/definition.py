@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ATTRS_DEFINE = "attrs.define"
-COUNTS = 10, 100, 1_000, 10_000
+COUNTS = 10, 10_000
+FEW, MANY = (f"each of {count:,} classes" for count in COUNTS)
 MEMORIES = "a class", "an instance"
 
 DEPENDENCIES = "attrs, typing_extensions"
@@ -96,7 +97,7 @@ def _one_class(_: Effort) -> Samplers:
     return found
 
 
-def _many(effort: Effort) -> Samplers:
+def _many(_: Effort) -> Samplers:
     def make() -> type:
         class Layer:
             deterministic: bool | None = None
@@ -106,9 +107,8 @@ def _many(effort: Effort) -> Samplers:
 
         return Layer
 
-    # The fast effort leaves the largest number out.
-    counts = COUNTS if effort.slow_turns > 3 else COUNTS[:-1]  # noqa: PLR2004
-    return {f"{count:,} classes": decorating(mergeable(NAME), make, count) for count in counts}
+    counts = {FEW: COUNTS[0], MANY: COUNTS[1]}
+    return {way: decorating(mergeable(NAME), make, count) for way, count in counts.items()}
 
 
 def bytes_of(make: Callable[[], object], number: int) -> int:
@@ -156,9 +156,8 @@ def _processes(_: Effort) -> Samplers:
 
 
 _CLASS = Comparison("one class", _one_class, is_slow=True)
-_CLASSES = Comparison("time of each", _many, is_slow=True)
 _IMPORT = Comparison(PROCESS, _processes, is_slow=True)
 DEFINITION = Group("definition", lambda: [_CLASS], reference=ATTRS_DEFINE)
-MANY = Group("many", lambda: [_CLASSES], reference=f"{COUNTS[0]} classes")
+OF_MANY = Group("many", lambda: [Comparison("time", _many, is_slow=True)], reference=FEW)
 MEMORY = Group("memory", _memory, base=UNDECORATED)
 IMPORTS = Group("imports", lambda: [_IMPORT], base=PYTHON)

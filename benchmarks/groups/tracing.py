@@ -1,14 +1,19 @@
-"""What it costs to trace a model of many merged layers."""
+"""What it costs to trace and compile a model of many merged layers."""
 
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import time
 import types
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.layers import BY_HAND, DECORATED, INLINE, NAME, WAYS, Kind, make_class
+import attrs
+
+from benchmarks import layers
+from benchmarks.groups import calls
+from benchmarks.layers import INLINE, NAME, Kind, Path
 from benchmarks.plan import Comparison, Effort, Group, optional
 from mergeparam._bench.sampling import Sampler, Samplers
 
@@ -17,24 +22,39 @@ if TYPE_CHECKING:
 
     Layers = Any
 
-LAYERS = 100
+UNSET = attrs.evolve(calls.EITHER["constructor"], unset="UNSET")
+CASES: Mapping[str, tuple[int, Path]] = {
+    "100 layers": (100, calls.EITHER["constructor"]),
+    "50 layers that forward": (50, calls.FORWARDING),
+    "50 layers with a default": (50, calls.DEFAULT),
+    "50 layers with UNSET": (
+        50,
+        attrs.evolve(UNSET, inline=UNSET.inline.replace("None", "UNSET")),
+    ),
+}
+"""How many layers there are, and the path that every second one takes."""
 
 
-def _models(kind: Kind, library: str) -> Mapping[str, Layers]:
-    """Return a model for each way; half of the layers are told by their constructor."""
+GUARDS = "guards of torch.compile"
+
+
+def _models(case: str, kind: Kind, library: str) -> Mapping[str, Layers]:
+    """Return a model for each way."""
+    count, path = CASES[case]
+    path, models = attrs.evolve(path, kind=kind), {}
     body = f"return {library}.sin(x) * 2 if {NAME} else {library}.cos(x) + x"
-    models = {}
-    for way in (INLINE, DECORATED, BY_HAND):
+    told = {NAME: True} if path.given else {}
+    for way, merge in calls.ways_of(path, layers.UNDECORATED, layers.WRAPPER).items():
         # A module that can be imported, because `torch.compile` looks for globals in it.
-        module = types.ModuleType(f"benchmarks_{''.join(filter(str.isalnum, way))}")
+        module = types.ModuleType(f"benchmarks_{''.join(filter(str.isalnum, f'{way} {case}'))}")
         sys.modules[module.__name__] = module
-        cls = make_class(WAYS[way], kind=kind, body=body, module=module)
-        models[way] = [cls(**({NAME: True} if number % 2 else {})) for number in range(LAYERS)]
+        cls = layers.make_class(merge, path, body=body, module=module)
+        models[way] = [cls(**(told if number % 2 else {})) for number in range(count)]
     return models
 
 
 def _through(layers: Layers, x: Any) -> Any:
-    """Call all layers; the other half is told here."""
+    """Call all layers; every other one is told by the call."""
     for number, layer in enumerate(layers):
         x = layer(x) if number % 2 else layer(x, deterministic=False)
     return x
@@ -51,51 +71,70 @@ def require_same(programs: Mapping[str, str]) -> None:
 def _timed(fresh: Callable[[], Callable[[], object]]) -> Sampler:
     def take() -> float:
         trace = fresh()
+        # Tracing makes so much garbage that the collector would hit one way or another at random.
+        gc.collect()
+        gc.disable()
         start = time.perf_counter()
         trace()
-        return time.perf_counter() - start
+        end = time.perf_counter()
+        gc.enable()
+        return end - start
 
     return Sampler(take)
 
 
-def _with_jax(jax: Any, _: Effort) -> Samplers:
-    models, x = _models(Kind("plain", names={"numpy": jax.numpy}), "numpy"), jax.numpy.ones(8)
+def _with_jax(jax: Any, case: str, _: Effort) -> Samplers:
+    models = _models(case, Kind("plain", names={"numpy": jax.numpy}), "numpy")
+    x = jax.numpy.ones(8)
     traced = {way: jax.make_jaxpr(functools.partial(_through, m))(x) for way, m in models.items()}
     require_same({way: str(program) for way, program in traced.items()})
 
-    def fresh(layers: Layers) -> Callable[[], object]:
+    def fresh(model: Layers) -> Callable[[], object]:
         # A new function, for JAX not to find it in its cache.
-        return functools.partial(jax.jit(lambda x: _through(layers, x)).trace, x)
+        return functools.partial(jax.jit(lambda x: _through(model, x)).trace, x)
 
-    return {way: _timed(functools.partial(fresh, layers)) for way, layers in models.items()}
+    return {way: _timed(functools.partial(fresh, model)) for way, model in models.items()}
 
 
-def _with_torch(torch: Any, _: Effort) -> Samplers:
+def _with_torch(torch: Any, case: str, _: Effort, *, counts_guards: bool) -> Samplers:
     kind = Kind("torch", "(nn.Module)", {"nn": torch.nn, "torch": torch}, method="forward")
-    models = {way: torch.nn.ModuleList(layers) for way, layers in _models(kind, "torch").items()}
+    models = {way: torch.nn.ModuleList(m) for way, m in _models(case, kind, "torch").items()}
     graphs: list[str] = []
 
     def backend(graph: Any, _: object) -> object:
         graphs.append("\n".join(f"{node.op} {node.target}" for node in graph.graph.nodes))
         return graph.forward
 
-    def fresh(layers: Layers) -> Callable[[], object]:
-        torch._dynamo.reset()  # noqa: SLF001 - the documented way to forget what was compiled
+    def fresh(model: Layers) -> Callable[[], object]:
+        torch.compiler.reset()
         compiled = torch.compile(_through, backend=backend, fullgraph=True)
-        return functools.partial(compiled, layers, torch.ones(8))
+        return functools.partial(compiled, model, torch.ones(8))
 
-    for layers in models.values():
-        fresh(layers)()
+    def guards(model: Layers) -> int:
+        fresh(model)()
+        (entry,) = torch._dynamo.eval_frame._debug_get_cache_entry_list(_through.__code__)  # noqa: SLF001 - nothing public has them
+        return str(entry.guard_manager).count("+- ")
+
+    for model in models.values():
+        fresh(model)()
     require_same(dict(zip(models, graphs, strict=True)))
-    return {way: _timed(functools.partial(fresh, layers)) for way, layers in models.items()}
+    if counts_guards:
+        return {way: Sampler(functools.partial(guards, model)) for way, model in models.items()}
+    return {way: _timed(functools.partial(fresh, model)) for way, model in models.items()}
 
 
 def _comparisons() -> Iterator[Comparison]:
     if jax := optional("jax"):
-        yield Comparison("jax.jit", functools.partial(_with_jax, jax), is_slow=True)
+        for case in CASES:
+            samplers = functools.partial(_with_jax, jax, case)
+            yield Comparison(f"jax.jit, {case}", samplers, is_slow=True)
     if torch := optional("torch"):
-        optional("torch._dynamo")
-        yield Comparison("torch.compile", functools.partial(_with_torch, torch), is_slow=True)
+        for case in CASES:
+            of_case = functools.partial(_with_torch, torch, case)
+            samplers = functools.partial(of_case, counts_guards=False)
+            yield Comparison(f"torch.compile, {case}", samplers, is_slow=True)
+            samplers = functools.partial(of_case, counts_guards=True)
+            yield Comparison(f"{GUARDS}, {case}", samplers, "integer", is_slow=True)
 
 
 TRACING = Group("tracing", _comparisons, reference=INLINE)
