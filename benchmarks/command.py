@@ -1,4 +1,4 @@
-"""Measure all or some, and write the figures, the charts and the report."""
+"""Measure all or some, and write the figures, the chart and the report."""
 
 from __future__ import annotations
 
@@ -61,7 +61,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for option, text in (
         ("--output", "where all is written, in the place of benchmarks/results"),
         ("--readme", "put the headline between its marks there"),
-        ("--json", "write the figures there too"),
     ):
         parser.add_argument(option, type=Path, metavar="PATH", help=text)
     options = parser.parse_args(arguments, argparse.Namespace(output=OUTPUT))
@@ -89,27 +88,22 @@ def _measure(options: argparse.Namespace, console: Console) -> Path:
     if not options.fast and not options.names:
         metadata["minutes"] = f"{(time.monotonic() - start) / 60:.0f}"
     path: Path = options.output / file_name(metadata)
-    for wanted in filter(None, (path, options.json)):
-        write_result(wanted, measured, metadata)
+    write_result(path, measured, metadata)
     return path
 
 
 def write_report(output: Path, readme: Path | None) -> None:
-    """Write the charts, the report and the headline from the results in a folder."""
+    """Write the chart, the report and the headline from the results in a folder."""
+    results = read_results(output)
+    most, page = widest(results), (output.parent if output == OUTPUT else output) / "README.md"
+    chart = draw(most, output)
 
     def link(path: Path, start: Path) -> str:
-        return Path(os.path.relpath(path, start)).as_posix()
+        return Path(os.path.relpath(path, start.parent)).as_posix()
 
-    results = read_results(output)
-    charts = draw(results, output)
-    page = (output.parent if output == OUTPUT else output) / "README.md"
-    links = {name: link(path, page.parent) for name, path in charts.items()}
-    text = report(results, links, link(output, page.parent), THOROUGH.turns)
+    text = report(results, link(chart, page), link(output, page), THOROUGH.turns)
     page.write_text(text, encoding="utf-8")
-    if "overhead" in charts:
-        chart = link(charts["overhead"], readme.parent if readme else OUTPUT.parents[1])
-        content = headline(widest(results), chart)
-        (output / "headline.md").write_text(content, encoding="utf-8")
-        if readme:
-            text = refreshed(readme.read_text(encoding="utf-8"), content)
-            readme.write_text(text, encoding="utf-8")
+    if readme:
+        content = headline(most, link(chart, readme))
+        text = refreshed(readme.read_text(encoding="utf-8"), content)
+        readme.write_text(text, encoding="utf-8")

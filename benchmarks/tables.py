@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from benchmarks.targets import TARGETS, with_spread
 from mergeparam._bench.sampling import NANOSECOND, Figure, median, overhead, ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pyperf
 
@@ -68,33 +67,40 @@ def target_table(results: Sequence[Result]) -> str:
     return markdown_table(["", "at most", *(result.python for result in results)], rows)
 
 
-def added_by_place(result: Result) -> Mapping[str, Mapping[str, Figure]]:
-    """Return what one parameter adds to a call: by place, then by way."""
-    group = result.of_group("alternatives")
-    by_place = {place: {**group[f"by {place}"]} for place in calls.PLACES}
-    # In both places alike.
-    ways = [way for way in by_place["call"] if way != UNDECORATED]
-    return {
-        place: {way: overhead(found[way], found[UNDECORATED]) for way in ways}
-        for place, found in by_place.items()
-    }
+def added_by_path(result: Result) -> dict[str, dict[str, Figure]]:
+    """Return what one parameter adds to a call: by the title of the path, then by way."""
+    group, found = result.of_group(calls.CALLS.name), {}
+    for path, title in calls.TITLES.items():
+        ways = {**group.get(f"1 by {path}", {})}
+        base = ways.pop(UNDECORATED, None)
+        found[title] = {way: overhead(item, base) for way, item in ways.items()}
+    return found if any(found.values()) else {}
 
 
 def headline(result: Result, chart: str) -> str:
-    """Return the headline as Markdown, with a link to the chart."""
-    by_place = added_by_place(result)
-    head = [
-        "ns that one merged parameter adds to a call",
-        *(f"set by the {it}" for it in by_place),
-    ]
+    """Return what one parameter adds to a call as Markdown, with a link to the chart."""
+    by_path = added_by_path(result)
+    if not by_path:
+        return ""
     rows = []
-    for way in by_place["call"]:
-        figures = (added[way].in_units(NANOSECOND) for added in by_place.values())
-        name = f"**`{way}`**" if way == DECORATED else way
-        rows.append([name, *(with_spread(figure, 0) for figure in figures)])
+    for way in calls.WAYS:
+        cells = [ways.get(way) for ways in by_path.values()]
+        figures = [
+            "" if cell is None else f"{cell.in_units(NANOSECOND).value:.0f}" for cell in cells
+        ]
+        if any(figures):
+            rows.append(
+                [
+                    f"**`{way}`**"
+                    if way == DECORATED
+                    else way.replace("@mergeable", "`@mergeable`"),
+                    *figures,
+                ]
+            )
+    table = markdown_table(["ns that one merged parameter adds to a call", *by_path], rows)
     return (
-        f"![What one merged parameter adds to a call]({chart})\n\n{markdown_table(head, rows)}\n"
-        f"Medians and quartiles, {result.place}; `python -m benchmarks` repeats them.\n"
+        f"![What one merged parameter adds to a call]({chart})\n\n{table}\n"
+        f"Medians, {result.place}; `python -m benchmarks` repeats them.\n"
     )
 
 
@@ -108,13 +114,12 @@ def refreshed(text: str, content: str) -> str:
     return f"{before}{BEGIN}\n{content}{END}{after}"
 
 
-def report(results: Sequence[Result], charts: Mapping[str, str], folder: str, turns: int) -> str:
+def report(results: Sequence[Result], chart: str, folder: str, turns: int) -> str:
     """Return the report: the template, without the sections that nothing was measured for."""
     most = widest(results)
     minutes = [int(item.metadata["minutes"]) for item in results if "minutes" in item.metadata]
     loads = sorted({item.metadata["load"] for item in results if "load" in item.metadata})
-    values = {f"chart_{name}": f"![{name}]({path})\n\n" for name, path in charts.items()}
-    values |= {
+    values = {
         "results": folder,
         "file": file_name(most.metadata),
         "turns": str(turns),
@@ -123,6 +128,8 @@ def report(results: Sequence[Result], charts: Mapping[str, str], folder: str, tu
         "machines": "; ".join({result.place.partition(" on ")[2]: None for result in results}),
         "loads": f", at load averages from {loads[0]} to {loads[-1]}" if loads else "",
     }
+    if short := headline(most, chart):
+        values["table_headline"] = short
     for name, group in GROUPS.items():
         if ways := most.of_group(name):
             facts = next(iter(next(iter(ways.values())).values())).get_metadata()
@@ -130,4 +137,4 @@ def report(results: Sequence[Result], charts: Mapping[str, str], folder: str, tu
             values[f"table_{name}"] = f"{group_table(group, most)}\n{most.place}.{missing}\n"
     sections = re.split(r"(?m)^(?=## )", TEMPLATE.read_text(encoding="utf-8"))
     kept = [text for text in sections if {*re.findall(r"\{(table_\w+)\}", text)} <= values.keys()]
-    return "".join(kept).format_map(collections.defaultdict(str, values))
+    return "".join(kept).format_map(values)

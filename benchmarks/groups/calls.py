@@ -24,6 +24,13 @@ EITHER = {"call": Path("call"), "constructor": Path("constructor")}
 DEFAULT = Path("", layers.INLINE_DEFAULT, options={"default": True}, most=1.5)
 FORWARDING = Path("constructor", layers.INLINE_FORWARDED, forwards=1, most=1.5)
 PROVIDED = Path("scope", layers.INLINE_PROVIDED)
+TITLES = {
+    "call": "set by the call",
+    "constructor": "set by the constructor",
+    "default": "by default",
+    "forwarding": "forwarded to `super()`",
+    "provide": "provided",
+}
 OF_KINDS = EITHER | {"forwarding": FORWARDING}
 PATHS = EITHER | {"default": DEFAULT, "forwarding": FORWARDING, "provide": PROVIDED}
 
