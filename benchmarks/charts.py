@@ -50,7 +50,7 @@ def draw(result: Result, folder: Path) -> Path:
                         textcoords="offset points",
                         ha="center",
                     )
-        axes.set_yticks(range(len(by_path)), [path.replace("`", "") for path in by_path])
+        axes.set_yticks(range(len(by_path)), by_path)
         axes.set_ylim(len(by_path) - 0.5, -0.7)
         axes.tick_params(axis="y", length=0)
         axes.set_xscale("log")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from benchmarks.charts import draw
 from benchmarks.groups import GROUPS
 from benchmarks.measure import MeasurementError, measure
 from benchmarks.plan import FAST, THOROUGH
-from benchmarks.results import file_name, read_results, widest, write_result
+from benchmarks.results import read_results, widest, write_result
 from benchmarks.tables import headline, refreshed, report, target_table
 from mergeparam._bench.sampling import machine
 
@@ -74,7 +73,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _measure(options: argparse.Namespace, console: Console) -> Path:
     metadata = machine() | {"effort": "fast" if options.fast else "thorough"}
-    effort, start = (FAST if options.fast else THOROUGH), time.monotonic()
+    effort = FAST if options.fast else THOROUGH
     # In turns, so that every group is measured all along.
     order = list(options.names or GROUPS) * effort.processes
     measured, left_out = measure(track(order, "measuring", console=console), effort)
@@ -85,11 +84,7 @@ def _measure(options: argparse.Namespace, console: Console) -> Path:
         console.print(f"left out: {reason}", markup=False, highlight=False)
     if hasattr(os, "getloadavg"):
         metadata["load"] = f"{os.getloadavg()[1]:.1f}"
-    if not options.fast and not options.names:
-        metadata["minutes"] = f"{(time.monotonic() - start) / 60:.0f}"
-    path: Path = options.output / file_name(metadata)
-    write_result(path, measured, metadata)
-    return path
+    return write_result(options.output, measured, metadata)
 
 
 def write_report(output: Path, readme: Path | None) -> None:
@@ -101,9 +96,9 @@ def write_report(output: Path, readme: Path | None) -> None:
     def link(path: Path, start: Path) -> str:
         return Path(os.path.relpath(path, start.parent)).as_posix()
 
-    text = report(results, link(chart, page), link(output, page), THOROUGH.turns)
+    text = report(results, link(chart, page), link(output, page))
     page.write_text(text, encoding="utf-8")
-    if readme:
+    if readme and chart.exists():
         content = headline(most, link(chart, readme))
         text = refreshed(readme.read_text(encoding="utf-8"), content)
         readme.write_text(text, encoding="utf-8")

@@ -20,7 +20,7 @@ NAME = NAMES[0]
 UNDECORATED, INLINE, DECORATED = "undecorated", "inline by hand", "@mergeable"
 BY_HAND, WRAPPER = "merge_param by hand", "@mergeable, as a wrapper"
 
-VARIABLE: ContextVar[object] = ContextVar("by hand", default=None)
+VARIABLE: ContextVar[Any] = ContextVar("by hand", default=None)
 PROVIDED = provide(**dict.fromkeys(NAMES, True))
 
 _RAISE = 'raise ValueError("{0} is set in neither place")'
@@ -48,8 +48,8 @@ def default_of(layer: object) -> bool:
     return layer is not None
 
 
+# What the source may refer to.
 KNOWN = {"UNSET": UNSET, "NOT_GIVEN": object(), "default_of": default_of, "variable": VARIABLE}
-"""What the source may refer to."""
 
 
 @attrs.frozen
@@ -81,9 +81,7 @@ class Kind:
     bases: str = ""
     names: Mapping[str, Any] = attrs.field(factory=dict)
     decorate: Callable[[type], type] = lambda cls: cls
-    has_fields: bool = False
-    """Whether its attributes are declared as fields, and not set by an `__init__`."""
-
+    has_fields: bool = False  # whether it declares attributes as fields, without an `__init__`
     method: str = "__call__"
     ready: Callable[[Any], object] = lambda layer: layer
 
@@ -103,7 +101,7 @@ class Path:
     value: str = "True"
     unset: str = "None"  # the source of the object that means "not set"
     marker: str = "*, "  # what stands before the parameters
-    options: Mapping[str, Any] = attrs.field(factory=dict)  # of every `Param`
+    options: dict[str, Any] = attrs.field(factory=dict)  # of every `Param`
     most: float = 1.1  # how many times the time by hand it may take
 
     @property
@@ -139,45 +137,36 @@ def make_class(
 ) -> type:
     """Return a class whose layers return their input and the merged parameters, or so says `body`.
 
-    If the path forwards, it is the last of its subclasses.
+    If the path forwards, it is the last of its subclasses. Its code is new, as that of a freshly
+    imported module.
     """
     kind, names = path.kind, path.names
-    merge = "".join(map((path.inline if way is WAYS[INLINE] else way.merge).format, names))
-    options = path.options | ({} if path.unset == "None" else {"unset": KNOWN[path.unset]})
+    base: type = object
+    inline = path.inline if way is WAYS[INLINE] else way.merge
+    merge = "".join(inline.format(name) for name in names)
     default = path.unset if way.default == "None" else way.default
     parameters = path.marker + ", ".join(f"{name}={default}" for name in names)
-    body, cls = body or f"return x, {', '.join(names)}", None
-    for _ in range(path.forwards + 1):
-        source = layer_source(kind, names, parameters, merge + body, path.unset)
-        known = {**KNOWN, **kind.names, **way.names, "Base": cls}
-        made = kind.decorate(define(source, known, module))
-        params = [Param(name, **options) for name in names]
-        cls = require_injection(way.decorate(*params, method=kind.method)(made), way.injection)
-        kind = attrs.evolve(kind, bases="(Base)")
-        handed = ", ".join(f"{name}={name}" for name in names)
-        body = f"return super().{kind.method}(x, {handed})"
-    return cls
-
-
-def layer_source(
-    kind: Kind, names: tuple[str, ...], parameters: str, body: str, unset: str = "None"
-) -> str:
-    """Return a layer as source; `names` are its attributes."""
-    attributes = "".join(f"{name}: object = {unset}\n" for name in names)
+    attributes = "".join(f"{name}: object = {path.unset}\n" for name in names)
     if not kind.has_fields:
-        assignments = "".join(f"    self.{name} = {name}\n" for name in names)
-        defaults = "".join(f", {name}={unset}" for name in names)
-        attributes = f"def __init__(self{defaults}):\n    super().__init__()\n{assignments}"
-    method = f"def {kind.method}(self, x, {parameters}):\n{textwrap.indent(body, '    ')}"
-    return f"class Layer{kind.bases}:\n{textwrap.indent(f'{attributes}{method}', '    ')}\n"
-
-
-def define(source: str, names: Mapping[str, Any], module: ModuleType | None = None) -> type:
-    """Return a new class; its code is new too, as that of a freshly imported module."""
-    namespace: dict[str, Any] = {"__name__": __name__} if module is None else vars(module)
-    namespace |= {"MERGED": MERGED, **names}
-    exec(compile(source, "<layer>", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own source
-    return namespace["Layer"]  # type: ignore[no-any-return]  # a namespace holds anything
+        given = "".join(f", {name}={path.unset}" for name in names)
+        lines = "super().__init__()", *(f"self.{name} = {name}" for name in names)
+        attributes = f"def __init__(self{given}):\n    {'; '.join(lines)}\n"
+    options = path.options | ({} if path.unset == "None" else {"unset": KNOWN[path.unset]})
+    params = [Param(name, **options) for name in names]
+    bases, body = kind.bases, body or f"return x, {', '.join(names)}"
+    for _ in range(path.forwards + 1):
+        method = (
+            f"def {kind.method}(self, x, {parameters}):\n{textwrap.indent(merge + body, '    ')}"
+        )
+        source = f"class Layer{bases}:\n{textwrap.indent(attributes + method, '    ')}\n"
+        namespace: dict[str, Any] = {"__name__": __name__} if module is None else vars(module)
+        namespace |= {"MERGED": MERGED, "Base": base, **KNOWN, **kind.names, **way.names}
+        exec(compile(source, "<layer>", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own source
+        cls = kind.decorate(namespace["Layer"])
+        base = require_injection(way.decorate(*params, method=kind.method)(cls), way.injection)
+        handed = ", ".join(f"{name}={name}" for name in names)
+        bases, body = "(Base)", f"return super().{kind.method}(x, {handed})"
+    return base
 
 
 def require_injection(cls: type, injection: str | None) -> type:

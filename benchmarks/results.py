@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-SUFFIX = ".json.gz"
-"""Of the files in a folder of results: pyperf reads and writes them packed, too."""
+SUFFIX = ".json.gz"  # pyperf reads and writes packed files, too
 
 Ways: TypeAlias = "dict[str, pyperf.Benchmark]"
 
@@ -54,21 +53,17 @@ class Result:
         return found
 
 
-def file_name(metadata: Mapping[str, str]) -> str:
-    """Return the name of the file for a Python."""
+def write_result(folder: Path, new: list[pyperf.Benchmark], metadata: Mapping[str, str]) -> Path:
+    """Write what was measured on a Python; groups that were not measured now are kept."""
     version = ".".join(metadata["python_version"].split(".")[:2])
-    return f"{metadata['python_implementation']}-{version}{SUFFIX}"
-
-
-def write_result(path: Path, new: list[pyperf.Benchmark], metadata: Mapping[str, str]) -> None:
-    """Write what was measured; groups that were not measured now are kept."""
+    path = folder / f"{metadata['python_implementation']}-{version}{SUFFIX}"
     groups = {item.get_name().split(SEPARATOR)[0] for item in new}
     for item in new:
         item.update_metadata(metadata)
     old = pyperf.BenchmarkSuite.load(str(path)) if path.exists() else ()
     kept = [item for item in old if item.get_name().split(SEPARATOR)[0] not in groups]
-    path.parent.mkdir(parents=True, exist_ok=True)
     pyperf.BenchmarkSuite([*kept, *new]).dump(str(path), replace=True)
+    return path
 
 
 def read_results(folder: Path) -> list[Result]:

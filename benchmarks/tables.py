@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.groups import GROUPS, calls
 from benchmarks.layers import DECORATED, UNDECORATED
-from benchmarks.results import file_name, widest
+from benchmarks.plan import THOROUGH
+from benchmarks.results import widest
 from benchmarks.targets import TARGETS, with_spread
 from mergeparam._bench.sampling import NANOSECOND, Figure, median, overhead, ratio
 
@@ -42,7 +43,7 @@ def group_table(group: Group, result: Result) -> str:
 
     for comparison, ways in result.of_group(group.name).items():
         base, reference = ways.get(group.base or ""), ways.get(group.reference or "")
-        count = int(found[1]) if (found := re.match(r"(\d+) by ", comparison)) else 1
+        count = int(found[1]) if (found := re.match(r"(\d+) ", comparison)) else 1
         for number, (way, item) in enumerate(ways.items()):
             value, low, high = median(item)
             spread = "" if low == high else f"{amount(item, low)} to {amount(item, high)}"
@@ -68,35 +69,26 @@ def target_table(results: Sequence[Result]) -> str:
 
 
 def added_by_path(result: Result) -> dict[str, dict[str, Figure]]:
-    """Return what one parameter adds to a call: by the title of the path, then by way."""
+    """Return what one parameter adds to a call: by path, then by way."""
     group, found = result.of_group(calls.CALLS.name), {}
-    for path, title in calls.TITLES.items():
-        ways = {**group.get(f"1 by {path}", {})}
-        base = ways.pop(UNDECORATED, None)
-        found[title] = {way: overhead(item, base) for way, item in ways.items()}
-    return found if any(found.values()) else {}
+    for path in calls.PATHS if group else ():
+        ways = group[f"1 {path}"]
+        base = ways.pop(UNDECORATED)
+        found[path] = {way: overhead(item, base) for way, item in ways.items()}
+    return found
 
 
 def headline(result: Result, chart: str) -> str:
     """Return what one parameter adds to a call as Markdown, with a link to the chart."""
-    by_path = added_by_path(result)
-    if not by_path:
-        return ""
-    rows = []
-    for way in calls.WAYS:
-        cells = [ways.get(way) for ways in by_path.values()]
+    by_path, rows = added_by_path(result), []
+    for way in next(iter(by_path.values())):
+        # Not every way can go every path.
         figures = [
-            "" if cell is None else f"{cell.in_units(NANOSECOND).value:.0f}" for cell in cells
+            f"{ways[way].value / NANOSECOND:.0f}" if way in ways else ""
+            for ways in by_path.values()
         ]
-        if any(figures):
-            rows.append(
-                [
-                    f"**`{way}`**"
-                    if way == DECORATED
-                    else way.replace("@mergeable", "`@mergeable`"),
-                    *figures,
-                ]
-            )
+        name = f"**`{way}`**" if way == DECORATED else way
+        rows.append([name, *figures])
     table = markdown_table(["ns that one merged parameter adds to a call", *by_path], rows)
     return (
         f"![What one merged parameter adds to a call]({chart})\n\n{table}\n"
@@ -114,22 +106,19 @@ def refreshed(text: str, content: str) -> str:
     return f"{before}{BEGIN}\n{content}{END}{after}"
 
 
-def report(results: Sequence[Result], chart: str, folder: str, turns: int) -> str:
+def report(results: Sequence[Result], chart: str, folder: str) -> str:
     """Return the report: the template, without the sections that nothing was measured for."""
     most = widest(results)
-    minutes = [int(item.metadata["minutes"]) for item in results if "minutes" in item.metadata]
     loads = sorted({item.metadata["load"] for item in results if "load" in item.metadata})
     values = {
         "results": folder,
-        "file": file_name(most.metadata),
-        "turns": str(turns),
-        "minutes": f", about {max(minutes)} minutes" if minutes else "",
+        "turns": str(THOROUGH.turns),
         "targets": target_table(results),
         "machines": "; ".join({result.place.partition(" on ")[2]: None for result in results}),
         "loads": f", at load averages from {loads[0]} to {loads[-1]}" if loads else "",
     }
-    if short := headline(most, chart):
-        values["table_headline"] = short
+    if most.of_group(calls.CALLS.name):
+        values["table_headline"] = headline(most, chart)
     for name, group in GROUPS.items():
         if ways := most.of_group(name):
             facts = next(iter(next(iter(ways.values())).values())).get_metadata()

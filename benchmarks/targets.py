@@ -66,33 +66,34 @@ def _overheads(ways: Ways) -> Figure:
 
 
 def _targets() -> Iterator[Target]:
+    most: float
     beside, by_hand = _of(DECORATED, INLINE), "`@mergeable` / inline by hand"
-    either = [f"{count} by {place}" for place in calls.EITHER for count in calls.COUNTS]
+    either = [f"{count} {place}" for place in calls.EITHER for count in calls.COUNTS]
     yield Target(f"a call, {by_hand}", 1.03, "", "calls", beside, either)
     adds = "what a parameter adds to it, `@mergeable` / `merge_param` by hand"
     yield Target(adds, 0.4, "", "calls", _overheads, either)
-    for text, place in (("a default", "default"), ("forwarding to `super()`", "forwarding")):
-        most = calls.PATHS[place].most
-        yield Target(f"{text}, {by_hand}", most, "", "calls", beside, [f"1 by {place}"])
+    for place in (calls.DEFAULT, calls.FORWARDING):
+        name, most = f"1 {place}", calls.PATHS[place].most
+        yield Target(f"{name}, {by_hand}", most, "", "calls", beside, [name])
     for name, path in paths.MERGES.items():
         yield Target(f"{name}, {by_hand}", path.most, "", "paths", beside, [name])
-    linen = [f"Linen, bound, by {place}" for place in calls.OF_KINDS]
+    linen = [f"Linen, bound, {place}" for place in calls.OF_KINDS]
     yield Target(f"a bound Linen layer, {by_hand}", 1.03, "", "classes", beside, linen)
     neither, time = calls.NEITHER, _time(DECORATED)
-    for text in (neither, f"{neither}, Flax imported"):
+    for text in (neither, f"{neither}, {calls.WITH_FLAX}"):
         yield Target(f"an error, {text}", 4, "µs", "errors", time, [text])
     beside, time = _of(paths.OURS, paths.HAND), _time(paths.OURS)
     for name in (paths.PROVIDING, paths.OPENING):
         yield Target(f"{name}, / by hand", 2, "", "scopes", beside, [name])
     slow = {f"{paths.OPENING}, JAX imported": 3, f"{paths.READING}, JAX imported": 8}
-    for name, limit in (slow | {paths.CLOSING: 8}).items():
-        yield Target(name, limit, "µs", "scopes", time, [name])
+    for name, most in (slow | {paths.CLOSING: 8}).items():
+        yield Target(name, most, "µs", "scopes", time, [name])
     module = _time(paths.OURS, 100e-6)
     yield Target("`find_unset`, for each module", 25, "µs", "scopes", module, [paths.FINDING])
     bound, making = _of(paths.STRICT, paths.LOOSE), _time(paths.STRICT)
-    for name, (*_, limit) in paths.PARTIALS.items():
+    for name, (*_, most) in paths.PARTIALS.items():
         text = f"{name}, `strict_partial` / `functools.partial`"
-        yield Target(text, limit, "", "partial", bound, [name])
+        yield Target(text, most, "", "partial", bound, [name])
     yield Target("making a `strict_partial`", 4, "µs", "partial", making, [paths.MAKING])
     beside, more = _of(DECORATED, INLINE), _added(DECORATED, INLINE)
     for case in tracing.CASES:

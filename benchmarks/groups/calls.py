@@ -15,24 +15,18 @@ from mergeparam import merge_param
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    Method = Callable[..., Any]
-
 COUNTS = 1, 4
-EITHER = {"call": Path("call"), "constructor": Path("constructor")}
-"""The paths on which one place sets the parameter, which every way can go."""
+# The paths that every way can go.
+EITHER = {"set by the call": Path("call"), "set by the constructor": Path("constructor")}
 
-DEFAULT = Path("", layers.INLINE_DEFAULT, options={"default": True}, most=1.5)
-FORWARDING = Path("constructor", layers.INLINE_FORWARDED, forwards=1, most=1.5)
-PROVIDED = Path("scope", layers.INLINE_PROVIDED)
-TITLES = {
-    "call": "set by the call",
-    "constructor": "set by the constructor",
-    "default": "by default",
-    "forwarding": "forwarded to `super()`",
-    "provide": "provided",
+FORWARDING, DEFAULT = "forwarded to super()", "by default"
+OF_KINDS = EITHER | {
+    FORWARDING: Path("constructor", layers.INLINE_FORWARDED, forwards=1, most=1.5)
 }
-OF_KINDS = EITHER | {"forwarding": FORWARDING}
-PATHS = EITHER | {"default": DEFAULT, "forwarding": FORWARDING, "provide": PROVIDED}
+PATHS = OF_KINDS | {
+    DEFAULT: Path("", layers.INLINE_DEFAULT, options={"default": True}, most=1.5),
+    "provided": Path("scope", layers.INLINE_PROVIDED),
+}
 
 
 def ways_of(path: Path, *left_out: str) -> dict[str, Way]:
@@ -51,12 +45,11 @@ def _calls() -> Iterator[Comparison]:
     for place, path in PATHS.items():
         for count in COUNTS:
             counted = attrs.evolve(path, count=count)
-            yield compare(f"{count} by {place}", counted, ways_of(path))
+            yield compare(f"{count} {place}", counted, ways_of(path))
 
 
 def _kinds() -> Iterator[Kind]:
     yield Kind("plain")
-    yield layers.ATTRS
     if linen := optional("flax.linen"):
         bound = functools.partial(linen.Module.bind, variables={})
         yield Kind("Linen, bound", "(nn.Module)", {"nn": linen}, has_fields=True, ready=bound)
@@ -72,7 +65,7 @@ def _of_kinds() -> Iterator[Comparison]:
     for kind in _kinds():
         for place, path in OF_KINDS.items():
             ways = ways_of(path, layers.WRAPPER)
-            yield compare(f"{kind.name}, by {place}", attrs.evolve(path, kind=kind), ways)
+            yield compare(f"{kind.name}, {place}", attrs.evolve(path, kind=kind), ways)
 
 
 def way_of_flax() -> dict[str, Way]:
@@ -83,26 +76,25 @@ def way_of_flax() -> dict[str, Way]:
     return {}
 
 
-NEITHER, BOTH = "set in neither place", "set in both places"
+NEITHER, BOTH, WITH_FLAX = "set in neither place", "set in both places", "Flax imported"
 
 
 def _errors() -> Iterator[Comparison]:
-    caught, paths = "try:\n    {}\nexcept ValueError:\n    pass", {}
-    paths[NEITHER], paths[BOTH] = Path(), Path("call, constructor")
-    ways = ways_of(Path(), UNDECORATED)
+    caught = "try:\n    {}\nexcept ValueError:\n    pass"
+    paths, ways = {NEITHER: Path(), BOTH: Path("call, constructor")}, ways_of(Path(), UNDECORATED)
     for name, path in paths.items():
         yield compare(name, path, ways, caught)
     # They come last: with Flax and JAX imported, errors look for what these may have done.
     if of_flax := way_of_flax():
         for name, path in paths.items():
-            yield compare(f"{name}, Flax imported", path, ways | of_flax, caught)
+            yield compare(f"{name}, {WITH_FLAX}", path, ways | of_flax, caught)
 
 
 def _merged(owner: object, given: Any) -> Any:
     return merge_param(NAME, getattr(owner, NAME), given)
 
 
-def _by_wraps(library: Any, method: Method) -> Any:
+def _by_wraps(library: Any, method: Callable[..., Any]) -> Any:
     @library.wraps(method)  # type: ignore[untyped-decorator]
     def wrapper(self: object, *args: Any, **kwargs: Any) -> Any:
         kwargs[NAME] = _merged(self, kwargs.get(NAME))
@@ -111,28 +103,18 @@ def _by_wraps(library: Any, method: Method) -> Any:
     return wrapper
 
 
-def _by_wrapt(library: Any, method: Method) -> Any:
+def _by_wrapt(library: Any, method: Callable[..., Any]) -> Any:
     @library.decorator  # type: ignore[untyped-decorator]
-    def wrapper(wrapped: Method, instance: object, args: Any, kwargs: Any) -> Any:
+    def wrapper(wrapped: Callable[..., Any], instance: object, args: Any, kwargs: Any) -> Any:
         kwargs[NAME] = _merged(instance, kwargs.get(NAME))
         return wrapped(*args, **kwargs)
 
     return wrapper(method)
 
 
-def _by_decorator(library: Any, method: Method) -> Any:
-    def caller(method: Method, self: object, *args: Any, **kwargs: Any) -> Any:
-        kwargs[NAME] = _merged(self, kwargs.get(NAME))
-        return method(self, *args, **kwargs)
-
-    return library.decorate(method, caller)
-
-
-WRAPPERS: Mapping[str, tuple[str, Callable[[Any, Method], Any]]] = {
+WRAPPERS: Mapping[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "a wrapper by makefun": ("makefun", _by_wraps),
     "a wrapper by wrapt": ("wrapt", _by_wrapt),
-    "a wrapper by decorator": ("decorator", _by_decorator),
-    "a wrapper by boltons": ("boltons.funcutils", _by_wraps),
     "a wrapper by functools.wraps": ("functools", _by_wraps),
 }
 """The ways to wrap a method: the module that they are from, and how they do it."""
@@ -140,18 +122,17 @@ WRAPPERS: Mapping[str, tuple[str, Callable[[Any, Method], Any]]] = {
 
 def other_ways() -> dict[str, Way]:
     """Return the ways to merge whose libraries are installed."""
-    ways = {name: way for name, way in WAYS.items() if way.injection != "wrap"} | way_of_flax()
+    ways = WAYS | way_of_flax()
     if nnx := optional("flax.nnx.nn.normalization"):
         source = "{0} = first_from({0}, self.{0}, error_msg='{0} is set nowhere')\n"
         ways["first_from of NNX"] = Way("None", source, names={"first_from": nnx.first_from})
-    ways[layers.WRAPPER] = WAYS[layers.WRAPPER]
     for name, (module, wrap) in WRAPPERS.items():
         if library := optional(module):
             ways[name] = Way("None", decorate=functools.partial(_on_method, wrap, library))
     return ways
 
 
-def _on_method(wrap: Callable[[Any, Method], Any], library: Any, *_: object, **__: object) -> Any:
+def _on_method(wrap: Callable[[Any, Any], Any], library: Any, *_: object, **__: object) -> Any:
     def decorate(cls: Any) -> Any:
         cls.__call__ = wrap(library, cls.__call__)
         return cls
@@ -170,7 +151,7 @@ def _beside_others() -> Iterator[Comparison]:
         return made
 
     for place, path in EITHER.items():
-        yield timed(f"by {place}", functools.partial(make, path), path.call)
+        yield timed(place, functools.partial(make, path), path.call)
 
 
 CALLS = Group("calls", _calls, base=UNDECORATED, reference=INLINE)

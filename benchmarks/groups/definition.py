@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import dataclasses
 import functools
 import gc
-import linecache
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -20,7 +16,7 @@ import attrs
 
 from benchmarks import layers
 from benchmarks.layers import DECORATED, INLINE, NAME, UNDECORATED, WAYS, WRAPPER
-from benchmarks.plan import Comparison, Effort, Group, optional
+from benchmarks.plan import Comparison, Effort, Group
 from mergeparam import MERGED, mergeable
 from mergeparam._bench.sampling import Sampler, Samplers
 
@@ -43,15 +39,10 @@ STATEMENTS = {
 }
 
 
-def make_layer(default: str = "MERGED") -> type:
-    """Return a new class, with a method of two lines."""
-    # The checkers of types need annotations, and the source of a file.
-    parameter, body = f"*, {NAME}: bool = {default}", "x = x + 1\nreturn x"
-    source = layers.layer_source(layers.ATTRS, (NAME,), parameter, body)
-    cls: Any = layers.define(source.replace("x, *", "x: float, *"), {})
-    file = cls.__call__.__code__.co_filename
-    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
-    return cls  # type: ignore[no-any-return]
+def make_layer() -> type:
+    """Return a new class that is not decorated yet, with a method of two lines."""
+    path = layers.Path(kind=layers.Kind("of fields", has_fields=True))
+    return layers.make_class(layers.Way("MERGED"), path, body="x = x + 1\nreturn x")
 
 
 def decorating(
@@ -65,9 +56,7 @@ def decorating(
     def take() -> float:
         fresh = [make() for _ in range(classes + 1)]
         gc.collect()
-        # A few classes are measured without the collector, many with it at work.
-        if classes == COUNTS[0]:
-            gc.disable()
+        gc.disable()
         # Compiling the classes has driven everything else out of the processor's caches.
         layers.require_injection(decorate(fresh.pop()), injection)
         start = time.perf_counter()
@@ -80,21 +69,19 @@ def decorating(
     return Sampler(take, classes)
 
 
-def _made(default: str = "MERGED") -> Callable[[], type]:
-    return lambda: attrs.define(make_layer(default))
-
-
 def _one_class(_: Effort) -> Samplers:
-    found = {
+    def made() -> type:
+        return attrs.define(make_layer())
+
+    ours = {name: WAYS[name] for name in (DECORATED, WRAPPER)}
+    return {
         ATTRS_DEFINE: decorating(attrs.define),
         "dataclass": decorating(dataclasses.dataclass),
-        DECORATED: decorating(mergeable(NAME), _made(), injection="inline"),
-        WRAPPER: decorating(mergeable(NAME, inject="wrap"), _made(), injection="wrap"),
+        **{
+            name: decorating(way.decorate(NAME), made, injection=way.injection)
+            for name, way in ours.items()
+        },
     }
-    for package, name in (("beartype", "beartype"), ("typeguard", "typechecked")):
-        if module := optional(package):
-            found[package] = decorating(getattr(module, name), _made("True"))
-    return found
 
 
 def _many(_: Effort) -> Samplers:
@@ -137,13 +124,8 @@ def _memory() -> Iterator[Comparison]:
 
 
 def _processes(_: Effort) -> Samplers:
-    # Compiled modules are kept in a folder of their own.
-    cache = tempfile.mkdtemp(prefix="mergeparam-benchmarks-")
-    atexit.register(shutil.rmtree, cache)
-
     def take(statement: str) -> float:
-        environment = os.environ | {"PYTHONPYCACHEPREFIX": cache}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
         # The processor's time depends less on what else runs on the machine.
         text = f"import time; {statement}; print(time.process_time())"
         command = [sys.executable, "-c", text]

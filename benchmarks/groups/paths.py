@@ -6,9 +6,7 @@ import contextvars
 import functools
 import random
 import time
-from contextvars import ContextVar
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -45,14 +43,17 @@ MERGES = {
     "raise_if_different, equal numbers": Path(
         "call, constructor", IF_DIFFERENT, value="1e3", options=_EQUAL, most=3
     ),
-    "forwarding 4 through 3 levels": attrs.evolve(calls.FORWARDING, count=4, forwards=3, most=2),
+    "4 through 3 levels of super()": attrs.evolve(
+        calls.PATHS[calls.FORWARDING], count=4, forwards=3, most=2
+    ),
 }
-for _place in calls.EITHER:
+for _place, _path in calls.EITHER.items():
     for _text, _name in (("unset=UNSET", "UNSET"), ("a module's own object", "NOT_GIVEN")):
         _inline = INLINE_SOURCE.replace("None", _name)
-        MERGES[f"{_text}, by {_place}"] = Path(_place, _inline, unset=_name)
-    MERGES[f"use_attribute, UNSET, by {_place}"] = Path(
-        _place, ATTRIBUTE_WINS, unset="UNSET", options={"on_conflict": "use_attribute"}, most=1.2
+        MERGES[f"{_text}, {_place}"] = attrs.evolve(_path, inline=_inline, unset=_name)
+    _pinned = {"on_conflict": "use_attribute"}
+    MERGES[f"use_attribute, UNSET, {_place}"] = attrs.evolve(
+        _path, inline=ATTRIBUTE_WINS, unset="UNSET", options=_pinned, most=1.2
     )
 
 
@@ -74,7 +75,6 @@ PROVIDING = "@mergeable(provide=True)"
 SET = "token = variable.set(True)\ntry:\n    {}\nfinally:\n    variable.reset(token)"
 SCOPE = "with opened():\n    {}"
 OPENED = functools.partial(provide, **{NAME: True})
-HELD: ContextVar[Mapping[str, object]] = ContextVar("by name", default=MappingProxyType({}))
 
 
 class ByHand:
@@ -86,10 +86,10 @@ class ByHand:
         self.values = values
 
     def __enter__(self) -> None:
-        self.token = HELD.set({**HELD.get(), **self.values})
+        self.token = VARIABLE.set({**(VARIABLE.get() or {}), **self.values})
 
     def __exit__(self, *_: object) -> None:
-        HELD.reset(self.token)
+        VARIABLE.reset(self.token)
 
 
 def _reading(name: str) -> Comparison:
@@ -128,13 +128,13 @@ def _closing(_: Effort) -> Samplers:
             context.run(close)
         return (time.perf_counter() - start) / count
 
-    def by_hand() -> Callable[[], object]:
-        return functools.partial(VARIABLE.reset, VARIABLE.set(True))
-
     def ours() -> Callable[[], object]:
         scope = OPENED()
         scope.__enter__()
         return functools.partial(scope.__exit__, None, None, None)
+
+    def by_hand() -> Callable[[], object]:
+        return functools.partial(VARIABLE.reset, VARIABLE.set(True))
 
     return {HAND: Sampler(lambda: take(by_hand)), OURS: Sampler(lambda: take(ours))}
 
@@ -164,7 +164,7 @@ SCOPES = Group("scopes", _scopes, reference=HAND)
 
 # strict_partial
 
-DIRECT, LOOSE, STRICT = "called directly", "functools.partial", "strict_partial"
+LOOSE, STRICT = "functools.partial", "strict_partial"
 MAKING = "making the partial"
 
 
@@ -197,16 +197,10 @@ PARTIALS: Mapping[str, tuple[Callable[..., object], str, object, float]] = {
 
 
 def _partials() -> Iterator[Comparison]:
+    makers: dict[str, Callable[..., object]] = {LOOSE: functools.partial, STRICT: strict_partial}
     for name, (function, keyword, argument, _) in PARTIALS.items():
-        bound = {keyword: True}
-        made: dict[str, Any] = {
-            DIRECT: function,
-            LOOSE: functools.partial(function, **bound),
-            STRICT: strict_partial(function, **bound),
-        }
-        texts = {DIRECT: f"layer(x, {keyword}=True)", LOOSE: "layer(x)", STRICT: "layer(x)"}
-        yield timed(name, functools.partial(dict, made), texts, x=argument)
-    makers = {LOOSE: functools.partial, STRICT: strict_partial}
+        made = {way: make(function, **{keyword: True}) for way, make in makers.items()}
+        yield timed(name, functools.partial(dict, made), x=argument)
     yield timed(MAKING, lambda: makers, f"layer(x, {NAME}=True)", x=dropout)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from benchmarks import layers
-from benchmarks.groups import calls
+from benchmarks.groups import calls, paths
 from benchmarks.layers import INLINE, NAME, Kind, Path
 from benchmarks.plan import Comparison, Effort, Group, optional
 from mergeparam._bench.sampling import Sampler, Samplers
@@ -22,15 +22,11 @@ if TYPE_CHECKING:
 
     Layers = Any
 
-UNSET = attrs.evolve(calls.EITHER["constructor"], unset="UNSET")
 CASES: Mapping[str, tuple[int, Path]] = {
-    "100 layers": (100, calls.EITHER["constructor"]),
-    "50 layers that forward": (50, calls.FORWARDING),
-    "50 layers with a default": (50, calls.DEFAULT),
-    "50 layers with UNSET": (
-        50,
-        attrs.evolve(UNSET, inline=UNSET.inline.replace("None", "UNSET")),
-    ),
+    "100 layers": (100, calls.EITHER["set by the constructor"]),
+    "50 layers that forward": (50, calls.PATHS[calls.FORWARDING]),
+    "50 layers with a default": (50, calls.PATHS[calls.DEFAULT]),
+    "50 layers with UNSET": (50, paths.MERGES["unset=UNSET, set by the constructor"]),
 }
 """How many layers there are, and the path that every second one takes."""
 
@@ -44,11 +40,11 @@ def _models(case: str, kind: Kind, library: str) -> Mapping[str, Layers]:
     path, models = attrs.evolve(path, kind=kind), {}
     body = f"return {library}.sin(x) * 2 if {NAME} else {library}.cos(x) + x"
     told = {NAME: True} if path.given else {}
-    for way, merge in calls.ways_of(path, layers.UNDECORATED, layers.WRAPPER).items():
+    for way in (INLINE, layers.DECORATED):
         # A module that can be imported, because `torch.compile` looks for globals in it.
         module = types.ModuleType(f"benchmarks_{''.join(filter(str.isalnum, f'{way} {case}'))}")
         sys.modules[module.__name__] = module
-        cls = layers.make_class(merge, path, body=body, module=module)
+        cls = layers.make_class(layers.WAYS[way], path, body=body, module=module)
         models[way] = [cls(**(told if number % 2 else {})) for number in range(count)]
     return models
 
@@ -96,7 +92,7 @@ def _with_jax(jax: Any, case: str, _: Effort) -> Samplers:
     return {way: _timed(functools.partial(fresh, model)) for way, model in models.items()}
 
 
-def _with_torch(torch: Any, case: str, _: Effort, *, counts_guards: bool) -> Samplers:
+def _with_torch(torch: Any, case: str, _: Effort, *, counts: bool) -> Samplers:
     kind = Kind("torch", "(nn.Module)", {"nn": torch.nn, "torch": torch}, method="forward")
     models = {way: torch.nn.ModuleList(m) for way, m in _models(case, kind, "torch").items()}
     graphs: list[str] = []
@@ -110,31 +106,29 @@ def _with_torch(torch: Any, case: str, _: Effort, *, counts_guards: bool) -> Sam
         compiled = torch.compile(_through, backend=backend, fullgraph=True)
         return functools.partial(compiled, model, torch.ones(8))
 
-    def guards(model: Layers) -> int:
+    guards = {}
+    for way, model in models.items():
         fresh(model)()
         (entry,) = torch._dynamo.eval_frame._debug_get_cache_entry_list(_through.__code__)  # noqa: SLF001 - nothing public has them
-        return str(entry.guard_manager).count("+- ")
-
-    for model in models.values():
-        fresh(model)()
+        guards[way] = str(entry.guard_manager).count("+- ")
     require_same(dict(zip(models, graphs, strict=True)))
-    if counts_guards:
-        return {way: Sampler(functools.partial(guards, model)) for way, model in models.items()}
+    if counts:
+        return {way: Sampler(functools.partial(int, number)) for way, number in guards.items()}
     return {way: _timed(functools.partial(fresh, model)) for way, model in models.items()}
 
 
 def _comparisons() -> Iterator[Comparison]:
+    makers: dict[str, Callable[..., Samplers]] = {}
     if jax := optional("jax"):
-        for case in CASES:
-            samplers = functools.partial(_with_jax, jax, case)
-            yield Comparison(f"jax.jit, {case}", samplers, is_slow=True)
+        makers["jax.jit"] = functools.partial(_with_jax, jax)
     if torch := optional("torch"):
+        makers["torch.compile"] = functools.partial(_with_torch, torch, counts=False)
+        makers[GUARDS] = functools.partial(_with_torch, torch, counts=True)
+    for name, make in makers.items():
+        unit = "integer" if name == GUARDS else "second"
         for case in CASES:
-            of_case = functools.partial(_with_torch, torch, case)
-            samplers = functools.partial(of_case, counts_guards=False)
-            yield Comparison(f"torch.compile, {case}", samplers, is_slow=True)
-            samplers = functools.partial(of_case, counts_guards=True)
-            yield Comparison(f"{GUARDS}, {case}", samplers, "integer", is_slow=True)
+            of_case = functools.partial(make, case)
+            yield Comparison(f"{name}, {case}", of_case, unit, is_slow=True)
 
 
 TRACING = Group("tracing", _comparisons, reference=INLINE)
