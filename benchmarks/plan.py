@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 SEPARATOR = "/"
 
+# What could not be imported in this process, and why.
 left_out: dict[str, str] = {}
-"""What could not be imported in this process, and why."""
 
 
 class Effort(NamedTuple):

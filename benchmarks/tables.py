@@ -33,8 +33,7 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def group_table(group: Group, result: Result) -> str:
     """Return what was measured of a group on one Python."""
-    adds = "a parameter adds" if group.name == calls.CALLS.name else "adds"
-    head = ["", "", "median", "quartiles"] + [adds] * bool(group.base)
+    head = ["", "", "median", "quartiles"] + ["a parameter adds"] * bool(group.base)
     head += [f"/ {group.reference}"] * bool(group.reference)
     rows = []
 

@@ -70,9 +70,9 @@ def _timed(fresh: Callable[[], Callable[[], object]]) -> Sampler:
         # Tracing makes so much garbage that the collector would hit one way or another at random.
         gc.collect()
         gc.disable()
-        start = time.perf_counter()
+        start = time.process_time()
         trace()
-        end = time.perf_counter()
+        end = time.process_time()
         gc.enable()
         return end - start
 

@@ -146,24 +146,27 @@ class CommandDirective(_Running):
 
 
 class BenchmarksDirective(_Running):
-    """Show the benchmark report, if there is one."""
+    """Show one section of the benchmark report, without its title."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
-        """Return the report as sections of this page."""
+        """Return the section."""
         report = Path(self.env.srcdir).parent / "benchmarks" / "README.md"
-        if not report.exists():
-            return self.parse_text_to_nodes("They have not been measured for this version yet.")
         self.env.note_dependency(report)
+        _, found, rest = report.read_text(encoding="utf-8").partition(
+            f"\n## {self.arguments[0]}\n"
+        )
+        if not found:
+            msg = f"{report} has no section {self.arguments[0]!r}"
+            raise self.error(msg)
+        section, _, _ = rest.partition("\n## ")
+        # Files that are linked are not on the site; images lie where the report has them.
+        section = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", section)
         folder = os.path.relpath(report.parent, Path(self.env.doc2path(self.env.docname)).parent)
-        text = _for_another_page(report.read_text(encoding="utf-8"), Path(folder).as_posix())
-        return self.parse_text_to_nodes(text, allow_section_headings=True)
-
-
-def _for_another_page(report: str, folder: str) -> str:
-    """Drop the title, point images at `folder`, and unlink files that are not on the site."""
-    _, _, text = report.partition("\n")
-    text = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
-    return re.sub(r"!\[([^\]]*)\]\((?!https?:)", rf"![\1]({folder}/", text)
+        images = rf"![\1]({Path(folder).as_posix()}/"
+        return self.parse_text_to_nodes(re.sub(r"!\[([^\]]*)\]\((?!https?:)", images, section))
 
 
 def _end_of_traceback(error: BaseException | str) -> str:
