@@ -56,5 +56,5 @@ def draw(result: Result, folder: Path) -> Path:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(SECONDS)
         axes.grid(color=plot.FAINT, linewidth=0.8)
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.1), ncols=len(STYLES))
     return file

@@ -90,6 +90,53 @@ def test_tracers_pass_untouched(inject):
     assert [] == jax.make_jaxpr(check)(jnp.ones(3)).eqns
 
 
+class ByHand:
+    """The merge of `gain`, with a default, as one writes it by hand."""
+
+    def __init__(self, gain=None):
+        self.gain = gain
+
+    def __call__(self, x, *, gain=None):
+        if gain is None:
+            gain = self.gain
+            if gain is None:
+                gain = 3.0
+        elif None is not self.gain is not gain:
+            raise ValueError
+        return x * gain
+
+
+class ForwardingByHand(ByHand):
+    def __call__(self, x, *, gain=None):
+        return super().__call__(jnp.sin(x), gain=self.gain if gain is None else gain)
+
+
+def test_the_jaxpr_of_a_deep_model(define):
+    """100 layers that are told in every way trace to the very program of the merge by hand."""
+    merged = define(default=3.0)
+
+    @mergeable(Param("gain", default=3.0))
+    class Forwarding(merged):
+        def __call__(self, x, *, gain=MERGED):
+            return super().__call__(jnp.sin(x), gain=gain)
+
+    def trace(*kinds):
+        layers = [kinds[at % 2](gain) for at, gain in enumerate([2.0, None] * 50)]
+
+        def model(x):
+            for at, layer in enumerate(layers):
+                x = layer(x, gain=x[0, 0]) if at % 4 == 3 else layer(x)
+            return x
+
+        return str(jax.jit(model).trace(X).jaxpr)
+
+    for by_hand, ours in ((ByHand, merged), (ForwardingByHand, Forwarding)):
+        program = trace(by_hand, ByHand)
+
+        assert program.count("mul") >= 100
+        assert program == trace(ours, merged)
+
+
 def test_traced_anew_only_where_a_flag_changes(inject):
     """Static flags are part of the key of `jit`'s cache; one among the leaves is a tracer."""
     traced = []

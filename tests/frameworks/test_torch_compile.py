@@ -475,3 +475,103 @@ def test_checkpoint(scale):
     assert torch.allclose(2.0 * (2.0 * X).cos(), x.grad)
     with pytest.raises(MissingParamError):
         run(2.0).backward()
+
+
+class ByHand(nn.Module):
+    """The merge of `gain`, with a default, as one writes it by hand."""
+
+    def __init__(self, gain=None):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x, *, gain=None):
+        if gain is None:
+            gain = self.gain
+            if gain is None:
+                gain = 5.0
+        elif None is not self.gain is not gain:
+            raise ValueError
+        return x * gain
+
+
+class ForwardingByHand(ByHand):
+    def forward(self, x, *, gain=None):
+        if gain is None:
+            gain = self.gain
+            if gain is None:
+                gain = 5.0
+        elif None is not self.gain is not gain:
+            raise ValueError
+        return super().forward(x, gain=gain)
+
+
+class UnsetByHand(nn.Module):
+    def __init__(self, gain=UNSET):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x, *, gain=UNSET):
+        if gain is UNSET:
+            gain = self.gain
+            if gain is UNSET:
+                raise ValueError
+        elif self.gain is not UNSET:
+            raise ValueError
+        return x * gain
+
+
+@mergeable(Param("gain", default=5.0), method="forward")
+class Merged(nn.Module):
+    def __init__(self, gain=None):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x, *, gain=MERGED):
+        return x * gain
+
+
+@mergeable(Param("gain", default=5.0), method="forward")
+class Forwarding(Merged):
+    def forward(self, x, *, gain=MERGED):
+        return super().forward(x, gain=gain)
+
+
+@mergeable(Param("gain", unset=UNSET), method="forward")
+class Unset(nn.Module):
+    def __init__(self, gain=UNSET):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, x, *, gain=MERGED):
+        return x * gain
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "merged", "held", "given", "more"),
+    [
+        (ByHand, Merged, (2.0,), {}, 0),
+        (ByHand, Merged, (), {"gain": 2.0}, 0),
+        (UnsetByHand, Unset, (2.0,), {}, 0),
+        (UnsetByHand, Unset, (), {"gain": 2.0}, 0),
+        # That the object does not hide the private method that the merge calls.
+        (ByHand, Merged, (), {}, 1),
+        (ForwardingByHand, Forwarding, (2.0,), {}, 1),
+    ],
+)
+def test_guards_of_each_layer(by_hand, merged, held, given, more):
+    """Compiled code checks as much as with a merge by hand; on slower paths once more a layer."""
+
+    def guards(layer, count):
+        def run(model, x):
+            for item in model:
+                x = item(x, **given)
+            return x
+
+        torch.compiler.reset()
+        whole(run)(nn.ModuleList([layer(*held) for _ in range(count)]), X)
+        (entry,) = torch._dynamo.eval_frame._debug_get_cache_entry_list(run.__code__)
+        return str(entry.guard_manager).count("+- ")
+
+    by_hand, merged = (guards(layer, 5) - guards(layer, 3) for layer in (by_hand, merged))
+
+    assert by_hand + 2 * more == merged
