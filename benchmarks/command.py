@@ -96,9 +96,7 @@ def write_report(output: Path, readme: Path | None) -> None:
     def link(path: Path, start: Path) -> str:
         return Path(os.path.relpath(path, start.parent)).as_posix()
 
-    text = report(results, link(chart, page), link(output, page))
-    page.write_text(text, encoding="utf-8")
+    page.write_text(report(results, link(chart, page), link(output, page)), encoding="utf-8")
     if readme and chart.exists():
-        content = headline(most, link(chart, readme))
-        text = refreshed(readme.read_text(encoding="utf-8"), content)
+        text = refreshed(readme.read_text(encoding="utf-8"), headline(most, link(chart, readme)))
         readme.write_text(text, encoding="utf-8")

@@ -91,7 +91,8 @@ def headline(result: Result, chart: str) -> str:
     table = markdown_table(["ns that one merged parameter adds to a call", *by_path], rows)
     return (
         f"![What one merged parameter adds to a call]({chart})\n\n{table}\n"
-        f"Medians, {result.place}; `python -m benchmarks` repeats them.\n"
+        f"Medians, {result.place}; `python -m benchmarks` repeats them. A wrapper merges on Pythons "
+        f"whose bytecode mergeparam does not know.\n"
     )
 
 
@@ -108,13 +109,13 @@ def refreshed(text: str, content: str) -> str:
 def report(results: Sequence[Result], chart: str, folder: str) -> str:
     """Return the report: the template, without the sections that nothing was measured for."""
     most = widest(results)
-    loads = sorted({item.metadata["load"] for item in results if "load" in item.metadata})
+    loads = [item.metadata["load"] for item in results if "load" in item.metadata]
     values = {
         "results": folder,
         "turns": str(THOROUGH.turns),
         "targets": target_table(results),
         "machines": "; ".join({result.place.partition(" on ")[2]: None for result in results}),
-        "loads": f", at load averages from {loads[0]} to {loads[-1]}" if loads else "",
+        "loads": f", at load averages of {', '.join(loads)}" if loads else "",
     }
     if most.of_group(calls.CALLS.name):
         values["table_headline"] = headline(most, chart)
