@@ -91,8 +91,8 @@ def headline(result: Result, chart: str) -> str:
     table = markdown_table(["ns that one merged parameter adds to a call", *by_path], rows)
     return (
         f"![What one merged parameter adds to a call]({chart})\n\n{table}\n"
-        f"Medians, {result.place}; `python -m benchmarks` repeats them. A wrapper merges on Pythons "
-        f"whose bytecode mergeparam does not know.\n"
+        f"Medians, {result.place}; `python -m benchmarks` repeats them. A wrapper merges "
+        f"on Pythons whose bytecode mergeparam does not know.\n"
     )
 
 
