@@ -18,6 +18,9 @@ _ROUTINES = (types.BuiltinFunctionType, types.FunctionType, types.MethodType)
 _OPAQUE_TYPES = (str, int, float, type, types.NoneType, types.ModuleType, *_ROUTINES)
 """Types whose values hold no part of a model. A module would lead to everything that is loaded."""
 
+_CONTAINERS = (dict, list, tuple, set, collections.OrderedDict)
+"""Types of which an empty one needs no visit: PyTorch's modules have a dozen of them each."""
+
 
 class Unset(NamedTuple):
     """A merged object inside a model, and what must still be given when it is called."""
@@ -85,7 +88,10 @@ def find_unset(model: object) -> list[Unset]:
         if names:
             found.append(Unset(_path(steps), obj, tuple(dict.fromkeys(names))))
         for form, key, child in _children(obj):
-            if not isinstance(child, opaque) and id(child) not in seen:
+            if isinstance(child, opaque) or id(child) in seen:
+                continue
+            # An empty `OrderedDict` may have attributes.
+            if type(child) not in _CONTAINERS or child or getattr(child, "__dict__", None):
                 seen[id(child)] = child
                 waiting.append((child, (*steps, (form, key))))
     return found
