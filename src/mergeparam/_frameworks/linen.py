@@ -66,7 +66,11 @@ class LinenAdapter(Adapter):
             return None
         # What this reads of Flax is private. Whoever asks for the hint does without if it fails.
         for frame, _ in traceback.walk_stack(sys._getframe()):  # noqa: SLF001 - as it does itself
-            held, is_lifted = frame.f_locals, frame.f_code is _LIFTED
+            is_lifted = frame.f_code is _LIFTED
+            # To read the variables of every frame takes longer than all else of an error.
+            if not is_lifted and frame.f_code is not _SEQUENTIAL:
+                continue
+            held = frame.f_locals
             if not is_missing:
                 # The traced value is not the same any more, even if a subclass has handed it on.
                 if is_lifted and held["name"] in _UNTRACED:
@@ -83,7 +87,7 @@ class LinenAdapter(Adapter):
                     f"give it by position, or to the constructor."
                 )
             # The first layer is called before the loop that binds `layer` has begun.
-            if frame.f_code is _SEQUENTIAL and "layer" in held and param in held["kwargs"]:
+            if not is_lifted and "layer" in held and param in held["kwargs"]:
                 return (
                     f"nn.Sequential hands keyword arguments to its first layer only, and "
                     f"{param}=... was one: give it to the constructors of the others."
