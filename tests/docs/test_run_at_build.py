@@ -17,16 +17,19 @@ EXTENSIONS = Path(__file__).parents[2] / "docs" / "_ext"
 @pytest.fixture
 def build(tmp_path):
     """Return a function that builds one page, and returns the exit code and the text."""
-    (tmp_path / "_examples").mkdir()
-    (tmp_path / "conf.py").write_text(
+    source, report = tmp_path / "docs", tmp_path / "benchmarks" / "README.md"
+    (source / "_examples").mkdir(parents=True)
+    report.parent.mkdir()
+    report.write_text("# Figures\n\n## One\n\nfast, [here](a.txt)\n\n## Other\n\nslow\n")
+    (source / "conf.py").write_text(
         f"import sys\nsys.path.insert(0, {str(EXTENSIONS)!r})\n"
         "extensions = ['myst_parser', 'run_at_build']\nhtml_theme = 'basic'\n"
     )
 
     def build(page):
-        (tmp_path / "index.md").write_text(f"# Page\n\n{page}")
+        (source / "index.md").write_text(f"# Page\n\n{page}")
         done = subprocess.run(
-            [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", tmp_path, tmp_path / "out"],
+            [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", source, tmp_path / "out"],
             capture_output=True,
             text=True,
             timeout=120,
@@ -57,6 +60,15 @@ def test_hidden_code(build):
     assert "21" in text
 
 
+def test_a_section_of_the_report(build):
+    """It is shown without its title and without links to files that are not on the site."""
+    code, text, _ = build("```{benchmarks} One\n```\n")
+
+    assert 0 == code
+    assert "fast, here" in text
+    assert "slow" not in text
+
+
 @pytest.mark.parametrize(
     ("page", "says"),
     [
@@ -66,6 +78,7 @@ def test_hidden_code(build):
         ("```{run}\n:warns: UserWarning\n\n1\n```\n", "expected :warns: UserWarning"),
         ("```{run}\nimport warnings\nwarnings.warn('no')\n```\n", "it was UserWarning"),
         ("```{command} mergeparam show no_such_module\n```\n", "exit code 2"),
+        ("```{benchmarks} None\n```\n", "has no section 'None'"),
     ],
 )
 def test_surprises_fail_the_build(build, page, says):
