@@ -30,7 +30,7 @@ class Effort(NamedTuple):
     seconds: float  # how long one turn of calls takes
 
 
-THOROUGH, FAST = Effort(3, 6, 15, 5, 1e-3), Effort(2, 2, 5, 3, 2e-4)
+THOROUGH, FAST = Effort(2, 6, 11, 5, 1e-3), Effort(2, 2, 5, 3, 2e-4)
 
 
 @attrs.frozen
