@@ -176,9 +176,9 @@ class Template:
     deterministic: bool = attrs.field(kw_only=True)
 
 
-def dropout(rate: float, *, deterministic: bool) -> object:
+def dropout(x: object, rate: float = 0.5, *, deterministic: bool) -> object:
     """Return the arguments."""
-    return rate, deterministic
+    return x, rate, deterministic
 
 
 def anything(rate: float, **options: object) -> object:
@@ -186,21 +186,22 @@ def anything(rate: float, **options: object) -> object:
     return rate, options
 
 
-# What is called, the keyword that is bound, the argument, and how many times the time of
+# What is called, the keyword that is bound, the arguments, and how many times the time of
 # `functools.partial` it may take.
-PARTIALS: Mapping[str, tuple[Callable[..., object], str, object, float]] = {
-    "calling a function": (dropout, NAME, 0.5, 1.5),
-    "calling a function of **kwargs": (anything, NAME, 0.5, 1.5),
-    "calling a builtin": (sorted, "reverse", (), 2),
-    "making an object of a template": (Template, NAME, 0.5, 2),
+PARTIALS: Mapping[str, tuple[Callable[..., object], str, str, float]] = {
+    "calling a function": (dropout, NAME, "x", 1.5),
+    "calling a function with two arguments": (dropout, NAME, "x, x", 1.5),
+    "calling a function of **kwargs": (anything, NAME, "x", 1.5),
+    "calling a builtin": (sorted, "reverse", "()", 2),
+    "making an object of a template": (Template, NAME, "x", 2),
 }
 
 
 def _partials() -> Iterator[Comparison]:
     makers: dict[str, Callable[..., object]] = {LOOSE: functools.partial, STRICT: strict_partial}
-    for name, (function, keyword, argument, _) in PARTIALS.items():
+    for name, (function, keyword, arguments, _) in PARTIALS.items():
         made = {way: make(function, **{keyword: True}) for way, make in makers.items()}
-        yield timed(name, functools.partial(dict, made), x=argument)
+        yield timed(name, functools.partial(dict, made), f"layer({arguments})")
     yield timed(MAKING, lambda: makers, f"layer(x, {NAME}=True)", x=dropout)
 
 

@@ -229,24 +229,29 @@ def _make_strict(
 
 _NOT_GIVEN = object()
 
-# To hand on `*args` and `**kwargs` takes twice as long as a call of a `functools.partial`. So the
-# first argument has a parameter of its own, which callers cannot name.
+# To hand on `*args` and `**kwargs` takes two to three times as long as a `functools.partial`. So
+# the first two arguments have parameters of their own, which callers cannot name.
 _SOURCE = """\
 def make(function, values, check, limit, not_given, {cells}):
-    def strict(first=not_given, /, *others, **named):
-        if others or named or not limit:
-            given = others if first is not_given else (first, *others)
-            if len(given) > limit:
-                check(given, named)
-            try:
-                return function(*given, {bound}, **named)
-            except TypeError:
-                # Python itself refuses names that are given twice, before it calls.
-                check((), named)
-                raise
-        if first is not_given:
-            return function({bound})
-        return function(first, {bound})
+    def strict(first=not_given, second=not_given, /, *others, **named):
+        if not others and not named:
+            if first is not_given:
+                return function({bound})
+            if second is not_given and limit:
+                return function(first, {bound})
+            if limit > 1:
+                return function(first, second, {bound})
+        given = others if first is not_given else (first, *others)
+        if second is not not_given:
+            given = (first, second, *others)
+        if len(given) > limit:
+            check(given, named)
+        try:
+            return function(*given, {bound}, **named)
+        except TypeError:
+            # Python itself refuses names that are given twice, before it calls.
+            check((), named)
+            raise
     return strict
 """
 
