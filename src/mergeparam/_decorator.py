@@ -6,15 +6,23 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+import attrs
+
 from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
-from mergeparam._declare.checks import Declaration, check_all_named, declare
+from mergeparam._declare.checks import (
+    Declaration,
+    check_all_named,
+    declare,
+    make_params,
+    refuse_options,
+)
 from mergeparam._declare.methods import carrier_of, merged_names, own_methods, unwrap
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
 from mergeparam._inject.source import free_suffix, share_unset, take_until_gone
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
-from mergeparam._spec import MergedClass, MergedMethod, Param, PrivateNames
+from mergeparam._spec import MergedClass, MergedMethod, OnConflict, Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
@@ -29,14 +37,23 @@ def mergeable(cls: C, /) -> C: ...
 def mergeable(
     *params: str | Param,
     method: str | Iterable[str] = ...,
+    attribute: str | None = ...,
+    unset: object = ...,
+    on_conflict: OnConflict = ...,
+    default: Any = ...,  # noqa: ANN401 - values are any object
     provide: bool = ...,
     inject: Injection = ...,
 ) -> Callable[[C], C]: ...
 def mergeable(
     *params: Any,
     method: str | Iterable[str] = "__call__",
+    attribute: str | None = None,
+    unset: object = None,
+    on_conflict: OnConflict = "raise",
+    default: Any = attrs.NOTHING,
     provide: bool = False,
     inject: Injection = "auto",
+    **unknown: object,
 ) -> Any:
     """Let parameters of a method be set at construction or at call time, but not both.
 
@@ -50,12 +67,18 @@ def mergeable(
             `@mergeable`): every parameter whose default is `MERGED`.
         method: the method to merge them in, or several. Each listed method declares at least
             one of the parameters, and each parameter is declared by at least one method.
+        attribute: as in `Param`, for a single parameter that is given by name.
+        unset: as in `Param`. This and the next two hold for every parameter that is given by
+            name, or that bare `@mergeable` takes; a `Param` keeps its own.
+        on_conflict: as in `Param`.
+        default: as in `Param`.
         provide: whether the merged values are provided to every call made inside the body, as
             if it stood in `with mergeparam.provide(...):`. A coroutine provides only while it
             runs. Such a body gets code of its own around it, whatever `inject` says.
         inject: `"inline"` splices the merge into the method's code, `"wrap"` puts a generated
             wrapper with the same signature around it. `"auto"` splices where this interpreter
             and the method allow it; the environment variable `MERGEPARAM_INJECT` overrules it.
+        **unknown: none; they are here to be refused with a list of those that there are.
 
     Returns:
         The same class, with its methods merged and its specification in `__mergeable__`. Put
@@ -68,8 +91,9 @@ def mergeable(
             be read; a generator with `provide`; a parameter left at `MERGED`.
 
     Warns:
-        MergeWarning: a merged body reads the raw attribute or merges once more, or `__init__`
-            stores a default that would count as set.
+        MergeWarning: a merged body reads the raw attribute or merges once more, `__init__`
+            stores a default that would count as set, or what means "not set" is another object
+            in a copy of the object.
 
     >>> import attrs
     >>> from mergeparam import MERGED, mergeable
@@ -90,14 +114,13 @@ def mergeable(
         ...
     mergeparam.errors.MissingParamError: Dropout.__call__(): 'deterministic' is set in neither ...
     """
+    if unknown:
+        refuse_options(unknown)
+    by_name = functools.partial(
+        Param, attribute=attribute, unset=unset, on_conflict=on_conflict, default=default
+    )
     is_bare = len(params) == 1 and isinstance(params[0], type)
-    given: tuple[str | Param, ...] = () if is_bare else params
-    for item in given:
-        if not isinstance(item, str | Param):
-            raise MergeDefinitionError(
-                f"@mergeable got {shorten(item)}, which is no parameter. Put it on top of a "
-                f"class, and give names or Params: @mergeable('deterministic')."
-            )
+    given = make_params(() if is_bare else params, by_name)
 
     def decorate(cls: C) -> C:
         load_adapters()
@@ -113,7 +136,7 @@ def mergeable(
         strategy = choose_injection(inject)
 
         # Everything that can be wrong is found before anything is changed.
-        declarations = declare(cls, given, method)
+        declarations = declare(cls, given, method, by_name)
         plans = [_plan(declaration, strategy, provide) for declaration in declarations]
         check_all_named(cls, declarations, frame)
         for declaration in declarations:

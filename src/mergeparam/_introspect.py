@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import typing
 from typing import TYPE_CHECKING, Any
 
-from mergeparam._call.provide import is_provided, provided
-from mergeparam._call.resolve import read_default
+from mergeparam._call.resolve import is_needed, is_set
 from mergeparam._declare.methods import declarations, find_method, merged_methods_of
 from mergeparam._declare.signature import POSITIONAL, read_signature, without_parameters
 from mergeparam._spec import RAISING
@@ -79,8 +77,8 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     if named is not None:
         return signature
     params = merged_params(cls, method)
-    gone = {item.name for item in params if item.on_conflict in RAISING and _is_set(target, item)}
-    required = {item.name for item in params if _is_needed(target, item)}
+    gone = {item.name for item in params if item.on_conflict in RAISING and is_set(target, item)}
+    required = {item.name for item in params if is_needed(target, item)}
     return without_parameters(signature, gone, required)
 
 
@@ -93,7 +91,8 @@ def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
 
     Returns:
         The names of the parameters that the constructor has not set, that nothing is provided
-        to where this is called, and that have no default, in the order of the signature.
+        to where this is called, and that have no default, in the order of the signature. One
+        whose `when` is false for this object is not needed.
 
     Raises:
         TypeError: `obj` is a merged class.
@@ -108,7 +107,7 @@ def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
     (('deterministic',), ())
     """
     check_instance("unset_params", obj)
-    return tuple(param.name for param in merged_params(obj, method) if _is_needed(obj, param))
+    return tuple(param.name for param in merged_params(obj, method) if is_needed(obj, param))
 
 
 def route(obj: object, /, **flags: Any) -> dict[str, Any]:  # noqa: ANN401 - values are any object
@@ -123,8 +122,8 @@ def route(obj: object, /, **flags: Any) -> dict[str, Any]:  # noqa: ANN401 - val
 
     Returns:
         The flags that are merged in `obj` and that its constructor has not set, also where they
-        have a default. What counts is `__call__`; where that is not merged (PyTorch's modules,
-        Keras' layers), every merged method counts.
+        have a default; none whose `when` is false for it. What counts is `__call__`; where that
+        is not merged (PyTorch's modules, Keras' layers), every merged method counts.
 
     >>> from mergeparam import MERGED, mergeable, route
     >>> @mergeable("deterministic")
@@ -141,7 +140,7 @@ def route(obj: object, /, **flags: Any) -> dict[str, Any]:  # noqa: ANN401 - val
         param.name
         for method in call_methods(type(obj))
         for param in merged_params(obj, method)
-        if not _is_set(obj, param)
+        if is_set(obj, param) is False
     }
     return {name: value for name, value in flags.items() if name in unset}
 
@@ -172,16 +171,3 @@ def check_instance(question: str, obj: object) -> None:
             f"{question} asks what an instance holds, and {shorten(obj)} is a class. "
             f"Give an instance; merged_params tells what is merged in a class."
         )
-
-
-def _is_needed(obj: object, param: Param) -> bool:
-    if _is_set(obj, param):
-        return False
-    # Asked for in any case, because a trace must not keep an answer that is not in its key.
-    if provided(param.name, param.unset) is not param.unset:
-        return False
-    return is_provided(param.name) or read_default(param)(obj) is param.unset
-
-
-def _is_set(obj: object, param: Param) -> bool:
-    return operator.attrgetter(param.attribute)(obj) is not param.unset

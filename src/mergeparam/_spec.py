@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import unicodedata
+from collections.abc import Callable  # noqa: TC003 - Sphinx evaluates the annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import attrs
@@ -41,27 +42,33 @@ class Param:
             without `self`, such as `"_deterministic"` or `"wrapped.einsum_str"`. Left out, it
             is the parameter's name. Private names (`__x`) are mangled as in the class's body.
         unset: the object that means "not set", compared by identity.
+        attribute_unset: the object that means "not set" on the object, where that is another
+            one than in the call. Left out, it is `unset`.
         on_conflict: what happens where both are set. `"raise"`: `ConflictingParamError`, even
             where they are equal. `"raise_if_different"`: the error only where they are not
             equal. `"use_call"`: the call wins, as in Equinox and NNX. `"use_attribute"`: the
             constructor wins, for a pinned layer such as a frozen BatchNorm.
         default: what is used where neither is set: a value, or `attrs.Factory`. With
             `attrs.Factory(f, takes_self=True)`, `f(self)` decides, and may return `unset` for
-            "still missing": that is how "required only if the rate is positive" is said
-            (google/flax PR #1191 asks for it).
+            "still missing". The `unset` object itself, such as `default=None`, says that the
+            parameter may stay unset: the body sees `None` then.
+        when: a predicate of the object. Where `when(self)` is false, the body sees `otherwise`,
+            whatever is set or provided, and callers need not give anything: "required only if
+            the rate is positive" (google/flax PR #1191 asks for it). It is asked in every call.
+        otherwise: what the body sees then: a value, or `attrs.Factory` as for `default`.
 
     Raises:
         MergeDefinitionError: a name that is no identifier, a path that is none, an unknown
-            policy, a default that is the `unset` object, `MERGED` for `unset`.
+            policy, `MERGED` or a tuple for `unset`, one of `when` and `otherwise` without the
+            other, a `when` that cannot be called.
 
-    Two specifications are equal when their objects are the same: `unset` and `default` are
-    compared by identity, because arrays do not compare to one truth.
+    Two specifications are equal when their objects are the same: they are compared by identity,
+    because arrays do not compare to one truth.
 
     >>> import attrs
     >>> from mergeparam import MERGED, Param, mergeable
     >>> @mergeable(
-    ...     Param("deterministic", default=attrs.Factory(
-    ...         lambda self: True if self.rate == 0 else None, takes_self=True)),
+    ...     Param("deterministic", when=lambda self: self.rate > 0, otherwise=True),
     ... )
     ... @attrs.frozen
     ... class Dropout:
@@ -77,9 +84,14 @@ class Param:
     name: str = attrs.field(converter=_folded)
     attribute: str = attrs.field(default=None, kw_only=True, converter=_folded)
     unset: object = attrs.field(default=None, kw_only=True, eq=id)
+    attribute_unset: object = attrs.field(
+        default=attrs.Factory(lambda self: self.unset, takes_self=True), kw_only=True, eq=id
+    )
     on_conflict: OnConflict = attrs.field(default="raise", kw_only=True)
     # attrs reads default=NOTHING as "has no default".
     default: Any = attrs.field(factory=lambda: attrs.NOTHING, kw_only=True, eq=id)
+    when: Callable[[Any], object] | None = attrs.field(default=None, kw_only=True, eq=id)
+    otherwise: Any = attrs.field(factory=lambda: attrs.NOTHING, kw_only=True, eq=id)
 
     def __attrs_post_init__(self) -> None:
         """Refuse values that cannot be meant."""
@@ -99,21 +111,26 @@ class Param:
                 f"attribute. Write names with dots between them and without self, such as "
                 f"attribute='wrapped.{name}'."
             )
-        if isinstance(self.unset, MergedType):
-            raise MergeDefinitionError(
-                f"Param({name!r}, unset=MERGED) names the default that parameters are written "
-                f"with. Leave unset out, or write unset=UNSET where None is a value."
-            )
+        for option in ("unset", "attribute_unset"):
+            held = getattr(self, option)
+            if isinstance(held, MergedType) or type(held) is tuple:
+                raise MergeDefinitionError(
+                    f"Param({name!r}, {option}={shorten(held)}) names nothing that could mean "
+                    f"'not set'. That is one object, by its identity, and not what parameters are "
+                    f"written with. Leave it out, or write {option}=UNSET where None is a value; "
+                    f"if it differs between the call and the object, unset= and attribute_unset=."
+                )
         if self.on_conflict not in POLICIES:
             raise MergeDefinitionError(
                 f"Param({name!r}, on_conflict={shorten(self.on_conflict)}) is no policy. "
                 f"Write one of {', '.join(map(repr, POLICIES))}."
             )
-        if self.default is self.unset:
+        given_both = [self.when is not None, self.otherwise is not attrs.NOTHING]
+        if any(given_both) and not (all(given_both) and callable(self.when)):
             raise MergeDefinitionError(
-                f"Param({name!r}, default={shorten(self.default)}) is the object that means "
-                f"'not set', so it would change nothing. Leave default out, or name another "
-                f"object with unset=, such as unset=UNSET."
+                f"Param({name!r}, when={shorten(self.when)}) needs a function of the object and "
+                f"what the body sees where that is false. Write both, such as "
+                f"when=lambda self: self.rate > 0, otherwise=True."
             )
 
     if TYPE_CHECKING:
@@ -124,8 +141,11 @@ class Param:
             *,
             attribute: str | None = None,
             unset: object = None,
+            attribute_unset: object = ...,
             on_conflict: OnConflict = "raise",
             default: Any = ...,  # noqa: ANN401 - values are any object
+            when: Callable[[Any], object] | None = None,
+            otherwise: Any = ...,  # noqa: ANN401 - likewise
         ) -> None: ...
 
 
@@ -133,7 +153,7 @@ class PrivateNames(NamedTuple):
     """The names of what the merge reads besides the method's own parameters."""
 
     suffix: str  # in which the names of the class's private methods end
-    unset_globals: dict[str, str]  # by parameter, the global that holds its `unset` object
+    unset_globals: dict[str, str]  # by private method, without suffix, a global in its place
 
 
 @attrs.frozen

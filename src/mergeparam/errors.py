@@ -118,7 +118,9 @@ class MergeDefinitionError(TypeError):
 
 
 class MergeWarning(UserWarning):
-    """A merged body reads the raw attribute, which is `None` whenever the call gave the value.
+    """A merged class is probably not what is meant.
+
+    Such as a body that reads the raw attribute, which is `None` whenever the call gave the value.
 
     >>> import warnings
     >>> from mergeparam import MERGED, MergeWarning, mergeable

@@ -104,6 +104,10 @@ class Unmade:
 class Providing(Flag):
     def __call__(self, flag=MERGED): ...
 
+@mergeable(Param("flag", when=callable, otherwise=True))
+class Conditional(Flag):
+    def __call__(self, flag=MERGED): ...
+
 @mergeable("flag")
 class Final(Flag):
     def __call__(self, flag=MERGED): return flag
@@ -333,6 +337,7 @@ def test_file_that_cannot_be_written(layers, capsys, path):
         (["benched:Unmade"], "what to give 'things' of Unmade's constructor; write what to"),
         (["benched:Unreadable"], "the constructor of Unreadable cannot be read"),
         (["benched:Providing"], "provides its values to the calls in its body (provide=True)"),
+        (["benched:Conditional"], "has a when= or an attribute_unset=, which merge_param lacks"),
         (["benched:Final"], "Final does not let itself be subclassed: TypeError: no subclass"),
         (["benched:Never"], "raises ValueError: never runs; write what to measure with --setup"),
     ],

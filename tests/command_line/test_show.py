@@ -31,10 +31,13 @@ class Dropout:
         return deterministic
 
 class Outer:
-    @mergeable(Param("mode", default=3), inject="wrap")
+    @mergeable(
+        Param("mode", default=3, attribute_unset=..., when=lambda self: True, otherwise=None),
+        inject="wrap",
+    )
     @mergeable(Param("flag", attribute="_flag", on_conflict="use_call"))
     class Inner:
-        _flag = mode = None
+        _flag, mode = None, ...
         def __call__(self, flag=MERGED, mode=MERGED): ...
 
 class Sub(Dropout):
@@ -112,8 +115,11 @@ def test_json(layers, capsys):
             "name": "flag",
             "attribute": "_flag",
             "unset": "None",
+            "attribute_unset": None,
             "on_conflict": "use_call",
             "default": None,
+            "when": None,
+            "otherwise": None,
             "declared_by": "Outer.Inner",
             "injection": "inline",
         },
@@ -121,8 +127,11 @@ def test_json(layers, capsys):
             "name": "mode",
             "attribute": "mode",
             "unset": "None",
+            "attribute_unset": "Ellipsis",
             "on_conflict": "raise",
             "default": "3",
+            "when": "<lambda>",
+            "otherwise": "None",
             "declared_by": "Outer.Inner",
             "injection": "wrap",
         },

@@ -11,18 +11,27 @@ from mergeparam._inject.splice import can_splice
 INJECTIONS = [{"inject": "wrap"}] + [{"inject": "inline"}] * can_splice()
 
 
+def value_for(self, declared):
+    """Return a declared value, which a factory may make."""
+    if isinstance(declared, attrs.Factory):
+        return declared.factory(*[self] * declared.takes_self)
+    return declared
+
+
 def by_hand(self, param, call, provided, forwarded=()):
     """Merge one parameter as the table of the documentation says, in the plainest way."""
+    if param.when is not None and not param.when(self):
+        return value_for(self, param.otherwise)
     attribute = getattr(self, param.attribute)
-    call_is_set, attribute_is_set = call is not param.unset, attribute is not param.unset
+    call_is_set, attribute_is_set = call is not param.unset, attribute is not param.attribute_unset
     if not call_is_set and not attribute_is_set:
         if param.name in provided:
             found = provided[param.name]
-        elif isinstance(param.default, attrs.Factory):
-            found = param.default.factory(*[self] * param.default.takes_self)
+        elif param.default is attrs.NOTHING:
+            found = param.unset
         else:
-            found = param.unset if param.default is attrs.NOTHING else param.default
-        if found is param.unset:
+            found = value_for(self, param.default)
+        if found is param.unset and param.default is not param.unset:
             raise MissingParamError(param.name, param=param.name)
         return found
     if not call_is_set or not attribute_is_set:

@@ -155,11 +155,20 @@ def factories(unset):
 def params(draw, name):
     """Return how a parameter of that name merges."""
     unset = draw(st.sampled_from(UNSETS))
-    default = draw(st.one_of(st.just(attrs.NOTHING), st.integers(5, 6), factories(unset)))
+    defaults = st.just(attrs.NOTHING), st.just(unset), st.integers(5, 6), factories(unset)
+    default = draw(st.one_of(defaults))
+    conditions = {}
+    if draw(st.booleans()):
+        conditions = {
+            "when": lambda self: len(vars(self)) % 2,
+            "otherwise": draw(st.one_of(values(unset), factories(unset))),
+        }
     return Param(
         name,
+        **conditions,
         attribute=draw(st.sampled_from((name, f"_{name}"))),
         unset=unset,
+        attribute_unset=draw(st.sampled_from((unset, unset, *UNSETS))),
         on_conflict=draw(st.sampled_from(POLICIES)),
         default=default,
     )
@@ -199,7 +208,7 @@ def cases(draw, words=("return", "yield"), *, is_plain=False):
         is_async=draw(st.booleans()),
         captured=tuple(draw(st.lists(st.sampled_from([*names, "self.__class__"]), unique=True))),
         base=draw(st.sampled_from(("object", "dict", "Exception"))),
-        attributes={param.attribute: draw(values(param.unset)) for param in held},
+        attributes={param.attribute: draw(values(param.attribute_unset)) for param in held},
         given={name: draw(values(top[name].unset if name in top else 0)) for name in given},
         **more,
     )

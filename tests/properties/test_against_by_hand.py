@@ -63,7 +63,7 @@ def ambient():
 
 def reader(name):
     """Return an object that returns what is provided under a name."""
-    absent = object()
+    absent = type("Absent", (), {})
     call = eval(f"lambda self, {name}=absent: {name}", {"absent": absent})
     return mergeable(Param(name, unset=absent))(
         type("Reader", (), {name: absent, "__call__": call})

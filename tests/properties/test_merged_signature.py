@@ -23,10 +23,12 @@ def instances(draw):
     return case, cls(case.attributes), provide(other=1, **provided)
 
 
-def is_set(case, name):
-    """Whether the constructor has set a parameter."""
+def is_set(case, instance, name):
+    """Whether the constructor has set a parameter; `None` where a condition says it is unused."""
     param = case.merged[name]
-    return case.attributes[param.attribute] is not param.unset
+    if param.when is not None and not param.when(instance):
+        return None
+    return case.attributes[param.attribute] is not param.attribute_unset
 
 
 def required(case, signature):
@@ -57,7 +59,7 @@ def test_calls(drawn, data):
         for item in plain_parameters(signature):
             name, by_name = item.name, item.kind is item.KEYWORD_ONLY
             value = VALUE
-            if name in case.merged and is_set(case, name):
+            if name in case.merged and is_set(case, instance, name):
                 strict = case.merged[name].on_conflict.startswith("raise")
                 value = case.merged[name].unset if strict else VALUE
             wanted = item.default is item.empty or data.draw(st.booleans())
@@ -88,7 +90,9 @@ def test_agreement(drawn, data):
     with provide(**{name: VALUE}):
         assert before - {name} == set(unset_params(instance))
     with provide(**{name: unset}):
-        needed = before if is_set(case, name) else before | {name}
+        is_open = is_set(case, instance, name) is False
+        may_stay = case.merged[name].default is unset
+        needed = before | {name} if is_open and not may_stay else before
         assert needed == set(unset_params(instance))
     assert before == set(unset_params(instance))
     with scope:

@@ -1,6 +1,7 @@
 """The merge as source text (golden), and the private names that it reads."""
 
 import gc
+import textwrap
 import types
 
 import pytest
@@ -9,6 +10,9 @@ from mergeparam import MERGED, UNSET, Param, mergeable
 from mergeparam._declare.checks import declare
 from mergeparam._inject.source import merge_source, share_unset
 from mergeparam._spec import PrivateNames
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*copy.deepcopy makes:mergeparam.MergeWarning")
+"""What means \"not set\" here is often a plain object, which copies would not keep."""
 
 READ = """\
 if flag is None:
@@ -61,7 +65,7 @@ else:
     ),
     "use_attribute with another unset, as a global": (
         {"on_conflict": "use_attribute", "unset": UNSET},
-        {"names": PrivateNames("", {"flag": "_mergeparam_UNSET"})},
+        {"names": PrivateNames("", {"_mergeparam_unset_flag": "_mergeparam_UNSET"})},
         f"""{READ.replace("None", "_mergeparam_UNSET")}\
 else:
     flag = (flag, self.flag)
@@ -79,6 +83,43 @@ else:
         {"attribute": "inner.f", "unset": ..., "on_conflict": "use_call"},
         {"receiver": "args[0]"},
         READ.replace("self", "args[0]").replace(".flag", ".inner.f").replace("None", "..."),
+    ),
+    "use_attribute with another unset in the call": (
+        {"on_conflict": "use_attribute", "unset": ..., "attribute_unset": None},
+        {},
+        """\
+match self.flag:
+    case None:
+        if flag is ...:
+            flag = self._mergeparam_missing_flag()
+    case flag:
+        pass
+""",
+    ),
+    "a condition, and another unset on the object, through the class": (
+        {"when": callable, "otherwise": True, "attribute_unset": UNSET},
+        {},
+        """\
+if self._mergeparam_when_flag():
+    if flag is None:
+        flag = self.flag
+        if flag is self._mergeparam_attribute_unset_flag():
+            flag = self._mergeparam_missing_flag()
+    elif self.flag is not self._mergeparam_attribute_unset_flag():
+        flag = self._mergeparam_conflict_flag(flag, self.flag)
+else:
+    flag = True
+""",
+    ),
+    "otherwise as no literal": (
+        {"when": callable, "otherwise": 1, "on_conflict": "use_call"},
+        {},
+        f"""\
+if self._mergeparam_when_flag():
+{textwrap.indent(READ, "    ")}\
+else:
+    flag = self._mergeparam_otherwise_flag()
+""",
     ),
     "handed on by a wrapper, beside one that nobody has named": (
         {"on_conflict": "use_call"},
@@ -126,19 +167,20 @@ def private_globals(module):
     return {name: held for name, held in vars(module).items() if name.startswith("_mergeparam")}
 
 
-UNSET_NAME, FLAG_NAME = "_mergeparam_UNSET", "_mergeparam_unset_Layer_flag"
+METHOD, UNSET_NAME = "_mergeparam_unset_flag", "_mergeparam_UNSET"
+FLAG_NAME = "_mergeparam_unset_Layer_flag"
 
 
 @pytest.mark.parametrize(
     ("unset", "already", "expected"),
     [
         *[(literal, {}, {}) for literal in (None, False, ...)],
-        (UNSET, {}, {"flag": UNSET_NAME}),
-        (UNSET, {UNSET_NAME: UNSET}, {"flag": UNSET_NAME}),
+        (UNSET, {}, {METHOD: UNSET_NAME}),
+        (UNSET, {UNSET_NAME: UNSET}, {METHOD: UNSET_NAME}),
         (UNSET, {UNSET_NAME: OTHER}, {}),
-        (0, {}, {"flag": FLAG_NAME}),
-        (OWN, {}, {"flag": FLAG_NAME}),
-        (OWN, {FLAG_NAME: OWN}, {"flag": FLAG_NAME}),
+        (0, {}, {METHOD: FLAG_NAME}),
+        (OWN, {}, {METHOD: FLAG_NAME}),
+        (OWN, {FLAG_NAME: OWN}, {METHOD: FLAG_NAME}),
         (OWN, {FLAG_NAME: OTHER}, {}),
     ],
 )

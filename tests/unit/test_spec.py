@@ -10,9 +10,10 @@ from mergeparam import MERGED, UNSET, MergeDefinitionError, Param
 
 def test_normal_form():
     """What is left out has its default, and the attribute is the name."""
-    param = Param("flag")
+    param = Param("flag", unset=UNSET)
+    nothing = attrs.NOTHING
 
-    assert ("flag", "flag", None, "raise", attrs.NOTHING) == attrs.astuple(param)
+    assert ("flag", "flag", UNSET, UNSET, "raise", nothing, None, nothing) == attrs.astuple(param)
     assert Param("flag") == Param("flag", attribute="flag") == Param("flag", attribute=None)
     # As Python folds names: the first characters are ligatures.
     assert Param("flag", attribute="fi.fl") == Param("\ufb02ag", attribute="\ufb01.\ufb02")
@@ -30,9 +31,16 @@ def test_normal_form():
         ({"name": "x", "attribute": ""}, "no path"),
         ({"name": "x", "attribute": 3}, "no path"),
         ({"name": "x", "on_conflict": "explode"}, "no policy.*'use_call'"),
-        ({"name": "x", "unset": MERGED}, "unset=MERGED.*write unset=UNSET"),
-        ({"name": "x", "default": None}, "not set.*unset=UNSET"),
-        ({"name": "x", "default": UNSET, "unset": UNSET}, "not set"),
+        ({"name": "x", "unset": MERGED}, "unset=MERGED.*not what par.*write unset=UNSET"),
+        ({"name": "x", "attribute_unset": MERGED}, "attribute_unset=MERGED"),
+        (
+            {"name": "x", "unset": (None, UNSET)},
+            r"unset=\(None, UNSET.*one object, by its id.*attribute_uns",
+        ),
+        ({"name": "x", "attribute_unset": ()}, r"attribute_unset=\(\)\) names nothing"),
+        ({"name": "x", "when": callable}, "needs a function.*and what.*Write both"),
+        ({"name": "x", "otherwise": None}, "needs a function.*and what.*Write both"),
+        ({"name": "x", "when": "rate", "otherwise": 1}, "when='rate'.*lambda self"),
     ],
 )
 def test_checks(arguments, match):
@@ -47,13 +55,16 @@ def test_equality_is_identity_of_values():
 
     assert Param("x", default=array) == Param("x", default=array)
     assert Param("x", default=array) != Param("x", default=np.arange(3))
+    assert Param("x", attribute_unset=array) == Param("x", attribute_unset=array)
+    assert Param("x", when=len, otherwise=array) != Param("x", when=len, otherwise=np.arange(3))
     assert hash(Param("x", unset=array)) == hash(Param("x", unset=array))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_travels(way):
     """A `Param` survives copies and pickles, with its sentinel."""
-    param = Param("x", attribute="a.b", unset=UNSET, on_conflict="use_call", default=None)
+    condition = {"attribute_unset": None, "when": callable, "otherwise": True}
+    param = Param("x", attribute="a.b", unset=UNSET, default=None, **condition)
 
     assert param == WAYS[way](param)
     assert attrs.NOTHING is WAYS[way](Param("x")).default

@@ -75,6 +75,11 @@ def check_source(subject: Subject) -> None:
             f"{subject.label} provides its values to the calls in its body (provide=True), and "
             f"there is no merge by hand that does, to compare it with"
         )
+    elif any(
+        param.when is not None or param.attribute_unset is not param.unset
+        for param in subject.params
+    ):
+        msg = f"{subject.label} has a when= or an attribute_unset=, which merge_param lacks"
     elif not subject.source:
         msg = f"the source of {code.co_qualname} is not to be had ({code.co_filename})"
     else:

@@ -86,23 +86,24 @@ def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
     """Make the private method that is called where neither has set a parameter."""
     suffix, unset, default = method.names.suffix, param.unset, param.default
     wanted, attribute, called, owner = param.name, param.attribute, method.name, method.owner
-    default_for = read_default(param)
+    held, may_stay_unset = param.attribute_unset, default is unset
+    default_for = evaluator(unset if default is attrs.NOTHING else default)
 
     def missing(self: object) -> Any:  # noqa: ANN401 - values are any object
         takes_default = True
         # Mostly no scope is open anywhere, and then there is nothing to look for.
         if living.scopes:
             value = provided(wanted, unset)
-            if value is not unset:
+            if value is not unset or may_stay_unset:
                 return value
             # The `unset` object may be provided too. Then a default would hide a mistake.
             takes_default = not is_provided(wanted)
         if takes_default:
             value = default_for(self)
-            if value is not unset:
+            if value is not unset or may_stay_unset:
                 return value
         cls, is_given = type(self).__qualname__, not takes_default
-        state = CallState(wanted, unset, unset, attribute, cls, called, owner, is_given)
+        state = CallState(wanted, held, unset, attribute, cls, called, owner, is_given)
         others: list[str] = []
         # Dynamo traces no frames; in a compiled call the error names one parameter.
         if not is_tracing():
@@ -152,12 +153,6 @@ def make_conflict(
     return conflict
 
 
-def make_unset(param: Param) -> Callable[..., Any]:
-    """Make the private method that returns the object that means "not set" for a parameter."""
-    unset = param.unset
-    return lambda _: unset
-
-
 def make_body(body: Any) -> Callable[..., Any]:  # noqa: ANN401 - whatever the class's namespace held
     """Make the private method that returns the body of a wrapped method.
 
@@ -182,13 +177,31 @@ def refuse_unnamed(self: object, name: str) -> NoReturn:
     )
 
 
-def read_default(param: Param) -> Callable[[object], object]:
-    """Return what tells the default for an object; the `unset` object where there is none."""
-    default: Any = param.unset if param.default is attrs.NOTHING else param.default
-    if not isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
-        return lambda _: default
-    factory: Callable[..., object] = default.factory
-    return factory if default.takes_self else lambda _: factory()
+def evaluator(declared: Any) -> Callable[[object], Any]:  # noqa: ANN401 - values are any object
+    """Return what tells a declared value for an object; a factory makes it in each call."""
+    if not isinstance(declared, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
+        return lambda _: declared
+    factory: Callable[..., Any] = declared.factory
+    return factory if declared.takes_self else lambda _: factory()
+
+
+def is_set(obj: object, param: Param) -> bool | None:
+    """Whether the constructor has set a parameter; `None` where `when` says it is not merged."""
+    if param.when is not None and not param.when(obj):
+        return None
+    held: object = operator.attrgetter(param.attribute)(obj)
+    return held is not param.attribute_unset
+
+
+def is_needed(obj: object, param: Param) -> bool:
+    """Whether a call of the object has to give a parameter, where this is asked."""
+    if is_set(obj, param) is not False or param.default is param.unset:
+        return False
+    # Asked for in any case, because a trace must not keep an answer that is not in its key.
+    if provided(param.name, param.unset) is not param.unset:
+        return False
+    default = param.unset if param.default is attrs.NOTHING else param.default
+    return is_provided(param.name) or evaluator(default)(obj) is param.unset
 
 
 def _is_forwarded(cls: type, suffix: str, method: str, param: str) -> bool:
@@ -231,9 +244,7 @@ def _also_missing(self: object, suffix: str, first: str, given: Mapping[str, obj
         for param in level.params:
             # A property may raise anything; then the error speaks of the other parameters alone.
             with contextlib.suppress(Exception):
-                values = given[param.name], operator.attrgetter(param.attribute)(self)
-                is_missing = all([value is param.unset for value in values])
-                has_more = param.default is not attrs.NOTHING or is_provided(param.name)
-                if is_missing and param.name != first and not has_more:
+                is_given = given[param.name] is not param.unset or param.name == first
+                if not is_given and is_needed(self, param):
                     missing.append(param.name)
     return missing

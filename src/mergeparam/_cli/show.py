@@ -38,10 +38,15 @@ _COLUMNS = {
     "attribute": "attribute",
     "on_conflict": "on conflict",
     "default": "default",
+    "when": "when",
+    "otherwise": "otherwise",
     "unset": "unset",
+    "attribute_unset": "attribute unset",
     "declared_by": "declared by",
     "injection": "injection",
 }
+_RARE = ("when", "otherwise", "attribute_unset")
+"""Columns that are there only where a parameter has something in them."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -99,8 +104,11 @@ def _describe_method(subject: Subject) -> dict[str, Any]:
             "name": param.name,
             "attribute": param.attribute,
             "unset": shorten(param.unset),
+            "attribute_unset": _shown(param.attribute_unset, nothing=param.unset),
             "on_conflict": param.on_conflict,
-            "default": None if param.default is attrs.NOTHING else shorten(param.default),
+            "default": _shown(param.default),
+            "when": getattr(param.when, "__name__", _shown(param.when, nothing=None)),
+            "otherwise": _shown(param.otherwise),
             "declared_by": level.owner,
             "injection": level.injection,
         }
@@ -114,6 +122,10 @@ def _describe_method(subject: Subject) -> dict[str, Any]:
         "line": code.co_firstlineno,
         "params": params,
     }
+
+
+def _shown(value: object, nothing: object = attrs.NOTHING) -> str | None:
+    return None if value is nothing else shorten(value)
 
 
 def text_of(cls: type, width: int) -> str:
@@ -130,6 +142,7 @@ def text_of(cls: type, width: int) -> str:
         table = [
             [head, *("-" if row[name] is None else row[name] for row in rows)]
             for name, head in _COLUMNS.items()
+            if name not in _RARE or any(row[name] is not None for row in rows)
         ]
         widths = [max(map(len, column)) + 2 for column in table]
         dropped: list[str] = []

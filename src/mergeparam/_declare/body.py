@@ -57,10 +57,13 @@ def warn_of_stored_defaults(declaration: Declaration) -> None:
     defaults = read_defaults(init)
     for param in declaration.params:
         # Decoding takes long, and many constructors have no default that counts.
-        counting = {name: held for name, held in defaults.items() if held is not param.unset}
+        counting = {
+            name: held for name, held in defaults.items() if held is not param.attribute_unset
+        }
         stored = _stored_parameter(init.__code__, param.attribute) if counting else ""
-        default = counting.get(stored, param.unset)
-        if default is MERGED or (default is not param.unset and param.on_conflict in RAISING):
+        default = counting.get(stored, param.attribute_unset)
+        conflicts = default is not param.attribute_unset and param.on_conflict in RAISING
+        if default is MERGED or conflicts:
             giver = (
                 f"{cls.__qualname__}.__init__() stores its parameter {stored!r} as "
                 f"self.{param.attribute}, and gives it"

@@ -7,7 +7,7 @@ import functools
 import inspect
 import itertools
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import attrs
 from typing_extensions import Format, get_annotations
@@ -20,7 +20,7 @@ from mergeparam._spec import RAISING, Param
 from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import FrameType
 
 
@@ -35,12 +35,17 @@ class Declaration(NamedTuple):
 
 
 def declare(
-    cls: type, given: tuple[str | Param, ...], methods: str | Iterable[str]
+    cls: type,
+    given: tuple[Param, ...],
+    methods: str | Iterable[str],
+    by_name: Callable[[str], Param] = Param,
 ) -> tuple[Declaration, ...]:
-    """Return what is to be merged in each method of a class, or refuse what cannot be right."""
+    """Return what is to be merged in each method of a class, or refuse what cannot be right.
+
+    Where nothing is `given`, that is every parameter whose default is `MERGED`, as `by_name` says.
+    """
     wanted: dict[str, Param] = {}
-    for item in given:
-        param = Param(item) if isinstance(item, str) else item
+    for param in given:
         if param.name in wanted:
             raise MergeDefinitionError(
                 f"@mergeable on {cls.__qualname__} names {param.name!r} twice. "
@@ -60,7 +65,7 @@ def declare(
         method = find_method(cls, name)
         # An alias, such as `__call__ = forward`, has the merge of the function that it names.
         if not any([method.function is other.method.function for other in found]):
-            found.append(_declare_in(method, [*wanted.values()]))
+            found.append(_declare_in(method, [*wanted.values()], by_name))
     for param in wanted.values():
         if not any([_in_body(item.method, param).name in item.names for item in found]):
             listed = ", ".join([item.method.name for item in found])
@@ -116,17 +121,60 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
         )
 
 
-def _declare_in(method: Method, wanted: list[Param]) -> Declaration:
+def make_params(given: tuple[object, ...], by_name: Callable[[str], Param]) -> tuple[Param, ...]:
+    """Return a decorator's parameters as `Param`s; its options are for those given by name."""
+    params: list[Param] = []
+    names = 0
+    for item in given:
+        if not isinstance(item, str | Param):
+            raise MergeDefinitionError(
+                f"@mergeable got {shorten(item)}, which is no parameter. Put it on top of a "
+                f"class, and give names or Params: @mergeable('deterministic')."
+            )
+        names += isinstance(item, str)
+        params.append(by_name(item) if isinstance(item, str) else item)
+    if params and not names and by_name("name") != Param("name"):
+        raise MergeDefinitionError(
+            f"@mergeable got options for parameters that are given by name, and none is. Write "
+            f"them in the Param: Param({params[0].name!r}, ...)."
+        )
+    if names != 1 and by_name("name").attribute != "name":
+        raise MergeDefinitionError(
+            f"@mergeable got attribute=, which is for one parameter that is given by name, and "
+            f"there are {names}. Write Param('...', attribute='...') for each."
+        )
+    return tuple(params)
+
+
+def refuse_options(unknown: Iterable[str]) -> NoReturn:
+    """Say which options the decorator has, and which one may be meant."""
+    import difflib  # noqa: PLC0415 - only for messages
+
+    options = ("method", "attribute", "unset", "on_conflict", "default", "provide", "inject")
+    name, *_ = unknown
+    hint = "".join(
+        [f"; {near!r} may be meant" for near in difflib.get_close_matches(name, options, 1)]
+    )
+    if name in attrs.fields_dict(Param):
+        hint = f", and Param has: write Param('...', {name}=...)"
+    raise MergeDefinitionError(
+        f"@mergeable has no option {name!r}{hint}. It has {', '.join(options)}."
+    )
+
+
+def _declare_in(
+    method: Method, wanted: list[Param], by_name: Callable[[str], Param]
+) -> Declaration:
     """Return what is to be merged in one method: of what is wanted, what it declares."""
     candidates = [name for name in method.parameters.named if name != method.receiver]
-    by_name = {param.name: param for param in [_in_body(method, param) for param in wanted]}
+    named = {param.name: param for param in [_in_body(method, param) for param in wanted]}
     params: list[Param] = []
     marked: list[str] = []
     unnamed: list[str] = []
     for name in candidates:
         is_marked = method.defaults.get(name) is MERGED
-        if name in by_name or (is_marked and not wanted):
-            params.append(by_name.get(name) or Param(name))
+        if name in named or (is_marked and not wanted):
+            params.append(named.get(name) or by_name(name))
             marked += [name] * is_marked
         elif is_marked:
             unnamed.append(name)
@@ -250,25 +298,27 @@ def _check_constructor(cls: type, param: Param, default: object) -> None:
     # A factory decides for itself.
     if default is attrs.NOTHING or isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
         return
-    attribute = param.attribute
+    attribute, unset = param.attribute, param.attribute_unset
     if default is MERGED:
         raise MergeDefinitionError(
             f"{cls.__qualname__} gives the field {attribute!r} the default MERGED, which is for "
-            f"parameters of methods. Write {attribute}: ... | None = {shorten(param.unset)}."
+            f"parameters of methods. Write {attribute}: ... | None = {shorten(unset)}."
         )
-    if default is not param.unset and param.on_conflict in RAISING:
+    if default is not unset and param.on_conflict in RAISING:
         giver = f"{cls.__qualname__} gives the field {attribute!r}"
         raise MergeDefinitionError(counts_as_set(giver, default, param, f"{attribute}: ... = "))
 
 
 def counts_as_set(giver: str, default: object, param: Param, instead: str) -> str:
     """Say that a constructor default counts as set in every object, and what to write."""
+    # What a constructor leaves at None is mostly not set, even where None is a value in the call.
+    other = "; or, for None that means 'not set' here, attribute_unset=None" * (default is None)
     return (
         f"{giver} the default {shorten(default)}, which counts as set in every object, so that "
         f"each call that gives {param.name!r} is a conflict. Write "
-        f"{instead}{shorten(param.unset)}; for a value where neither is set, declare "
+        f"{instead}{shorten(param.attribute_unset)}; for a value where neither is set, declare "
         f"Param({param.name!r}, default={shorten(default)}), and for one that calls overrule, "
-        f"on_conflict='use_call'."
+        f"on_conflict='use_call'{other}."
     )
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mergeparam._call.provide import provide, run_in_steps
 from mergeparam._call.resolve import (
+    evaluator,
     make_body,
     make_conflict,
     make_missing,
-    make_unset,
     refuse_unnamed,
 )
 from mergeparam._compat import annotations_attribute
@@ -32,19 +32,21 @@ from mergeparam._inject.source import (
     EXIT_CLASSES,
     EXITS,
     MERGED_ATTRIBUTE,
+    OTHERWISE_METHOD,
     PROVIDE,
     RUN_IN_STEPS,
     UNNAMED_METHOD,
-    UNSET_METHOD,
+    WHEN_METHOD,
     body_method,
     literal_of,
+    unset_objects,
 )
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import RAISING, MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import CodeType
 
     from mergeparam._declare.checks import Declaration
@@ -131,7 +133,7 @@ def _changes_of_function(
     return changes
 
 
-def _private_methods(  # noqa: C901 - what there may be, one after the other
+def _private_methods(  # noqa: C901, PLR0912 - what there may be, one after the other
     cls: type, plan: Plan
 ) -> dict[str, object]:
     """Return the private methods of a declaration, under their names."""
@@ -144,9 +146,19 @@ def _private_methods(  # noqa: C901 - what there may be, one after the other
         if param.on_conflict in RAISING:
             name = CONFLICT_METHOD + param.name + suffix
             made[name] = make_conflict(method, param)
-        if literal_of(param.unset) is None and param.name not in method.names.unset_globals:
-            name = UNSET_METHOD + param.name + suffix
-            made[name] = make_unset(param)
+        answers: dict[str, Callable[[Any], object]] = {}
+        for private, held in unset_objects(param):
+            if literal_of(held) is None and private + param.name not in method.names.unset_globals:
+                answers[private] = evaluator(held)
+        if param.when is not None:
+            answers |= {WHEN_METHOD: param.when, OTHERWISE_METHOD: evaluator(param.otherwise)}
+        for private, answer in answers.items():
+            # A class would not bind what is no function.
+            made[private + param.name + suffix] = (
+                copy_function(answer, answer.__code__)
+                if isinstance(answer, FunctionType)
+                else lambda self, answer=answer: answer(self)
+            )
     if method.injection == "wrap":
         name = body_method(method.name) + suffix
         body = own.found

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from mergeparam._spec import Param, PrivateNames
 
 CONFLICT_METHOD, UNSET_METHOD = "_mergeparam_conflict_", "_mergeparam_unset_"
-PRIVATE_METHODS = (MISSING_METHOD, CONFLICT_METHOD, UNSET_METHOD)
+ATTRIBUTE_UNSET_METHOD = "_mergeparam_attribute_unset_"
+WHEN_METHOD, OTHERWISE_METHOD = "_mergeparam_when_", "_mergeparam_otherwise_"
+OPTION_METHODS = (UNSET_METHOD, ATTRIBUTE_UNSET_METHOD, WHEN_METHOD, OTHERWISE_METHOD)
+PRIVATE_METHODS = (MISSING_METHOD, CONFLICT_METHOD, *OPTION_METHODS)
 """How the names of the private methods begin that the class has for each merged parameter."""
 
 MERGED_ATTRIBUTE = "_mergeparam_merged"
@@ -44,10 +47,10 @@ def body_method(name: str) -> str:
     return f"_mergeparam_body_{name.strip('_')}"
 
 
-def literal_of(unset: object) -> str | None:
-    """Return an `unset` object as source, where that is a literal."""
+def literal_of(held: object) -> str | None:
+    """Return an object as source, where that is a literal."""
     for text, value in _LITERALS.items():
-        if unset is value:
+        if held is value:
             return text
     return None
 
@@ -81,6 +84,14 @@ def take_until_gone(number: int, code: CodeType) -> None:
     _taken.add(weakref.ref(code, release))
 
 
+def unset_objects(param: Param) -> tuple[tuple[str, object], ...]:
+    """Return each object that means "not set", and how the private method that has it begins."""
+    in_call = (UNSET_METHOD, param.unset)
+    if param.attribute_unset is param.unset:
+        return (in_call,)
+    return in_call, (ATTRIBUTE_UNSET_METHOD, param.attribute_unset)
+
+
 def merge_source(
     receiver: str,
     params: tuple[Param, ...],
@@ -103,60 +114,70 @@ def merge_source(
         ]
     for param in params:
         name, attribute = param.name, f"{receiver}.{param.attribute}"
-        unset = literal_of(param.unset) or names.unset_globals.get(name)
-        if unset is None:
-            unset = f"{receiver}.{UNSET_METHOD}{name}{names.suffix}()"
-        ask = f"{receiver}.{MISSING_METHOD}{name}{names.suffix}()"
-        decide = f"{receiver}.{CONFLICT_METHOD}{name}{names.suffix}("
+        private = f"{receiver}.{{}}{name}{names.suffix}()".format
+        ask, decide = private(MISSING_METHOD), private(CONFLICT_METHOD)[:-1]
+        read: list[str] = []
+        for method, held in unset_objects(param):
+            shared = literal_of(held) or names.unset_globals.get(method + name)
+            read += [shared or private(method)]
+        unset, held_unset = read[0], read[-1]
         if name in may_receive_merged:
             lines += [
                 f"if {name} is {receiver}.{MERGED_ATTRIBUTE}:",
                 f"    {name} = {unset}",
             ]
+        merge = [
+            f"if {name} is {unset}:",
+            f"    {name} = {attribute}",
+            f"    if {name} is {held_unset}:",
+            f"        {name} = {ask}",
+        ]
         # As a pattern, an underscore captures nothing.
-        if param.on_conflict == "use_attribute" and unset == "None" and name != "_":
+        if param.on_conflict == "use_attribute" and held_unset == "None" and name != "_":
             # A pattern captures the attribute, so that it is read once without another local.
-            lines += [
+            merge = [
                 f"match {attribute}:",
                 "    case None:",
-                f"        if {name} is None:",
+                f"        if {name} is {unset}:",
                 f"            {name} = {ask}",
                 f"    case {name}:",
                 "        pass",
             ]
-            continue
-        lines += [
-            f"if {name} is {unset}:",
-            f"    {name} = {attribute}",
-            f"    if {name} is {unset}:",
-            f"        {name} = {ask}",
-        ]
-        if param.on_conflict == "raise":
-            lines += [
-                f"elif {attribute} is not {unset}:",
+        elif param.on_conflict == "use_attribute":
+            merge += [
+                "else:",
+                f"    {name} = ({name}, {attribute})",
+                f"    {name} = {name}[{name}[1] is not {held_unset}]",
+            ]
+        elif param.on_conflict == "raise":
+            merge += [
+                f"elif {attribute} is not {held_unset}:",
                 f"    {name} = {decide}{name}, {attribute})",
             ]
         elif param.on_conflict == "raise_if_different":
             # A pair keeps both values, so that the attribute is read once without another local.
-            lines += [
+            merge += [
                 "else:",
                 f"    {name} = ({name}, {attribute})",
-                f"    if {name}[1] is {unset} or {name}[1] is {name}[0]:",
+                f"    if {name}[1] is {held_unset} or {name}[1] is {name}[0]:",
                 f"        {name} = {name}[0]",
                 "    else:",
                 f"        {name} = {decide}*{name})",
             ]
-        elif param.on_conflict == "use_attribute":
-            lines += [
+        if param.when is not None:
+            otherwise = literal_of(param.otherwise) or private(OTHERWISE_METHOD)
+            merge = [
+                f"if {private(WHEN_METHOD)}:",
+                *[f"    {line}" for line in merge],
                 "else:",
-                f"    {name} = ({name}, {attribute})",
-                f"    {name} = {name}[{name}[1] is not {unset}]",
+                f"    {name} = {otherwise}",
             ]
+        lines += merge
     return "".join([f"{line}\n" for line in lines])
 
 
 def share_unset(declaration: Declaration) -> dict[str, str]:
-    """Return the private global that holds each parameter's `unset` object, by parameter.
+    """Return the private globals that hold `unset` objects, by the private methods they replace.
 
     A read of a global costs what the author's own would, and a rebinding of the author's name
     changes nothing.
@@ -164,15 +185,16 @@ def share_unset(declaration: Declaration) -> dict[str, str]:
     cls, function = declaration.method.cls, declaration.method.function
     found: dict[str, str] = {}
     for param in declaration.params:
-        if literal_of(param.unset) is None:
-            name = f"_mergeparam_unset_{cls.__name__}_{param.name}"
-            if param.unset is UNSET:
-                name = "_mergeparam_UNSET"
+        for method, held in unset_objects(param):
             # A reloaded module, and a function that makes classes, come with new objects for the
             # same names. Their merges read them through the class, so that no module grows.
             # The name is taken here and not with all other changes, in one step, because two
             # threads that decorate could both find it free.
-            if name.isidentifier():
-                held = function.__globals__.setdefault(name, param.unset)
-                found |= {param.name: name} if held is param.unset else {}
+            name = f"{method}{cls.__name__}_{param.name}"
+            if held is UNSET:
+                name = "_mergeparam_UNSET"
+            if literal_of(held) is not None or not name.isidentifier():
+                continue
+            if function.__globals__.setdefault(name, held) is held:
+                found[method + param.name] = name
     return found
