@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import attrs
 
-from mergeparam._declare.body import warn_of_raw_reads, warn_of_stored_defaults
+from mergeparam._declare.body import (
+    warn_of_raw_reads,
+    warn_of_sentinels,
+    warn_of_stored_defaults,
+)
 from mergeparam._declare.checks import (
     Declaration,
     check_all_named,
@@ -142,6 +146,7 @@ def mergeable(
         for declaration in declarations:
             warn_of_raw_reads(declaration)
             warn_of_stored_defaults(declaration)
+            warn_of_sentinels(declaration)
 
         install(cls, plans)
         for adapter in adapters:

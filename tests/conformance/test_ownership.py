@@ -25,6 +25,10 @@ from mergeparam import (
     provide,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*copy.deepcopy makes:mergeparam.MergeWarning")
+"""What means \"not set\" here is often a plain object, which copies would not keep."""
+
+
 DOES_NOT_MERGE = [None, 2, None, 1]
 
 

@@ -15,6 +15,9 @@ from mergeparam import (
     mergeable,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*copy.deepcopy makes:mergeparam.MergeWarning")
+"""What means \"not set\" here is often a plain object, which copies would not keep."""
+
 POLICIES = ("raise", "raise_if_different", "use_call", "use_attribute")
 
 

@@ -24,6 +24,8 @@ nn = torch.nn
 X = torch.tensor([1.0, 2.0])
 SENTINEL = object()
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*copy.deepcopy makes:mergeparam.MergeWarning")
+
 
 @pytest.fixture(autouse=True)
 def _nothing_compiled_yet():

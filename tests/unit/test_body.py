@@ -1,8 +1,10 @@
 """`MergeWarning`: found where it is, and nowhere else."""
 
+import enum
 import sys
 import warnings
 
+import attrs
 import pytest
 from packages import written_for_cpython
 
@@ -27,6 +29,7 @@ NOT_PYPY = pytest.mark.skipif(
     sys.implementation.name == "pypy", reason="there dis gives cells of comprehensions wrong names"
 )
 INNER = Param("flag", attribute="inner.flag")
+OVERRULED = Param("flag", on_conflict="use_call")
 LONG = "\n".join([f"x.n{index} = x.flag" for index in range(400)])
 
 
@@ -49,6 +52,11 @@ LONG = "\n".join([f"x.n{index} = x.flag" for index in range(400)])
         ("del self.flag", [], []),
         ("self = x; y = 1; return flag", [], []),
         ("return (lambda self: self.flag)(x)", [], []),
+        ("return min(flag, self.flag)", [], [3]),
+        ("return min(flag, self.flag)", [Param("flag", on_conflict="use_attribute")], [3]),
+        ("return min(flag, self.flag)", [OVERRULED], []),
+        ("return lambda: min(flag, self.flag)", [OVERRULED], []),
+        ("flag = x; return self.flag", [OVERRULED], [3]),
     ],
 )
 def test_raw_reads(body, params, lines):
@@ -92,6 +100,43 @@ def test_many_parameters_and_names(number):
 def test_messages(body, message):
     """They name class, method, parameter, attribute, line and the fix."""
     assert [message] == [str(item.message) for item in warned(body)]
+
+
+HEAD = "self, *, flag=MERGED"
+
+
+class Uncopied:
+    """What refuses to be copied."""
+
+    def __deepcopy__(self, memo):
+        raise TypeError("on purpose")
+
+
+class Kind(enum.Enum):
+    MISSING = 1
+
+
+@pytest.mark.parametrize("where", ["unset", "attribute_unset"])
+@pytest.mark.parametrize(
+    "unset", [None, ..., UNSET, attrs.NOTHING, Kind.MISSING, Kind, len, "text", 1]
+)
+def test_unset_object_that_stays_itself(unset, where):
+    """Enum members, classes, functions and the like may mean "not set" in copies of an object."""
+    assert [] == warned("return flag", Param("flag", **{where: unset}), head=HEAD)
+    assert [] == warned("return flag", Param("flag", **{where: Uncopied()}), head=HEAD)
+
+
+def test_unset_object_that_is_copied():
+    """A copy of it counts as set in a copy of the object, so the object should not hold it."""
+    unset = object()
+    (caught,) = warned("return flag", Param("flag", unset=unset), head=HEAD)
+
+    assert (2, True) == (
+        caught.lineno,
+        "__call__() takes self.flag to be un" in str(caught.message),
+    )
+    assert "Use UNSET" in str(caught.message)
+    assert [] == warned("return flag", Param("flag", unset=unset, attribute_unset=None), head=HEAD)
 
 
 def test_body_without_line_numbers():

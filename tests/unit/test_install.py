@@ -6,6 +6,9 @@ import pytest
 
 from mergeparam import MERGED, UNSET, MergeDefinitionError, Param, mergeable
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*copy.deepcopy makes:mergeparam.MergeWarning")
+"""What means \"not set\" here is often a plain object, which copies would not keep."""
+
 
 class Guard(type):
     """Classes that let some attributes be set, and then refuse one."""

@@ -1,8 +1,11 @@
 """The texts of the errors of a call."""
 
+import dataclasses
+
+import attrs
 import pytest
 
-from mergeparam import MergeError, MissingParamError, merge_param, mergeable
+from mergeparam import ConflictingParamError, MergeError, MissingParamError, merge_param, mergeable
 from mergeparam._call import messages
 from mergeparam._call.messages import CallState, bound_again_error, conflict_error, missing_error
 
@@ -52,6 +55,35 @@ def test_text(state, others, expected):
     assert ("flag", *(others or ())) == error.params
     for name in ("owner", "method", "param", "attribute_value", "call_value"):
         assert getattr(state, name) == getattr(error, name)
+
+
+CONSTRUCTORS = {
+    "@attrs.frozen\nclass A:\n  _flag: int | None = None": "A(..., flag=...)",
+    "@attrs.define\nclass A:\n  _flag = attrs.field(default=None, alias='on')": "A(..., on=...)",
+    "@attrs.define\nclass A:\n  _flag = attrs.field(default=None, init=False)": None,
+    "class A:\n  def __init__(self, on=None): self._flag = on": "A(..., on=...)",
+    "class A:\n  def __init__(self, on=None): self._flag = on and [on]": None,
+    "class A:\n  _flag = None": None,
+    "@dataclasses.dataclass\nclass A:\n  _flag: int | None = None": "A(..., _flag=...)",
+}
+
+
+@pytest.mark.parametrize("source", CONSTRUCTORS)
+def test_argument_of_the_constructor(source, inject):
+    """Where a field or `__init__` shows how the constructor's argument is called, so do errors."""
+    namespace = {"attrs": attrs, "dataclasses": dataclasses}
+    exec(f"{source}\n  def __call__(self, *, flag=None): ...", namespace)
+    cls = mergeable("flag", attribute="_flag")(namespace["A"])
+    held = cls()
+    object.__setattr__(held, "_flag", 1)
+    how = CONSTRUCTORS[source] or "the constructor (self._flag)"
+
+    with pytest.raises(MissingParamError) as missing:
+        cls()()
+    with pytest.raises(ConflictingParamError) as both:
+        held(flag=2)
+    assert f"{SET_IT} {how}{FLAG_OR}" in str(missing.value)
+    assert str(both.value).endswith(f"leave it out of {how}.")
 
 
 def test_bound_again():

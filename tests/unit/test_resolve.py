@@ -197,12 +197,16 @@ def test_all_missing_parameters_are_named(attributes, call, provided, missing, s
 
 
 def test_one_missing_parameter_is_named_while_tracing(monkeypatch):
-    """Dynamo traces no frames, so that the others cannot be looked for."""
+    """Dynamo traces no frames, so that neither others nor the constructor are looked for."""
     monkeypatch.setattr(resolve, "is_tracing", lambda: True)
+    layer = mergeable(*PARAMS)(make(LAYER))()
     with pytest.raises(MissingParamError) as caught:
-        mergeable(*PARAMS)(make(LAYER))()()
-
+        layer()
     assert ("one",) == caught.value.params
+
+    layer.one = 1
+    with pytest.raises(ConflictingParamError, match="'one' is set in both"):
+        layer(one=2)
 
 
 @pytest.mark.parametrize("error", [AttributeError, RuntimeError])

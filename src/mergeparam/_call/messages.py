@@ -15,7 +15,7 @@ E = TypeVar("E", bound=MergeError)
 
 
 class CallState(NamedTuple):
-    """One parameter in one call; without the last five, in a call of `merge_param`."""
+    """One parameter in one call; without the last six, in a call of `merge_param`."""
 
     param: str
     attribute_value: object
@@ -25,6 +25,7 @@ class CallState(NamedTuple):
     method: str | None = None
     declared_by: str | None = None
     is_provided: bool = False
+    argument: str = ""
 
 
 def missing_error(state: CallState, others: Sequence[str] = ()) -> MissingParamError:
@@ -86,10 +87,10 @@ def _constructor(state: CallState) -> str:
     """Return how the user writes the constructor's side."""
     if state.attribute is None or state.owner is None:
         return "the constructor"
-    # Nobody but the class knows the constructor's argument for an attribute of another name.
-    if state.attribute != state.param:
+    argument = state.argument
+    if not argument and state.attribute != state.param:
         return f"the constructor (self.{state.attribute})"
-    return f"{state.owner.rpartition('.')[2]}(..., {state.param}=...)"
+    return f"{state.owner.rpartition('.')[2]}(..., {argument or state.param}=...)"
 
 
 def _hint(state: CallState, *, is_missing: bool) -> str:

@@ -16,6 +16,7 @@ import attrs
 
 from mergeparam._call.messages import CallState, conflict_error, missing_error
 from mergeparam._call.provide import is_provided, living, provided
+from mergeparam._declare.body import constructor_argument
 from mergeparam._declare.methods import find_definer, merged_methods_of
 from mergeparam._frameworks import is_tracing
 from mergeparam._sentinels import MERGED
@@ -107,6 +108,7 @@ def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
         others: list[str] = []
         # Dynamo traces no frames; in a compiled call the error names one parameter.
         if not is_tracing():
+            state = state._replace(argument=constructor_argument(type(self), attribute))
             merge = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
             others = _also_missing(self, suffix, wanted, merge.f_locals)
         raise missing_error(state, others)
@@ -146,9 +148,10 @@ def make_conflict(
                 f"@mergeable({wanted!r}) on top of that class."
             )
         cls = type(self).__qualname__
-        raise conflict_error(
-            CallState(wanted, attribute_value, call_value, attribute, cls, called, owner)
-        )
+        state = CallState(wanted, attribute_value, call_value, attribute, cls, called, owner)
+        if not is_tracing():
+            state = state._replace(argument=constructor_argument(type(self), attribute))
+        raise conflict_error(state)
 
     return conflict
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dis
 import warnings
 from types import CodeType, FunctionType
@@ -12,7 +14,7 @@ from mergeparam._declare.methods import unwrap
 from mergeparam._declare.signature import read_defaults
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import RAISING
-from mergeparam.errors import MergeWarning
+from mergeparam.errors import MergeWarning, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,11 @@ def warn_of_raw_reads(declaration: Declaration) -> None:
     method = declaration.method
     code = method.function.__code__
     for param in declaration.params:
-        for line in _reading_lines(code, method.receiver, param.attribute.split(".")):
+        lines = [*_reading_lines(code, method.receiver, param.attribute.split("."))]
+        # Where the call overrules the object, a body may need both: `min(timeout, self.timeout)`.
+        if lines and param.on_conflict == "use_call" and _loads(code, param.name):
+            continue
+        for line in lines:
             by_hand = [name for name in _MERGES_BY_HAND if name in code.co_names]
             if by_hand:
                 msg = (
@@ -47,6 +53,26 @@ def warn_of_raw_reads(declaration: Declaration) -> None:
             _warn(msg, method.function, line)
 
 
+def warn_of_sentinels(declaration: Declaration) -> None:
+    """Warn of an object that means "not set" and of which copies of the object hold copies."""
+    method = declaration.method
+    for param in declaration.params:
+        held = copied = param.attribute_unset
+        if held is None:
+            continue
+        # What refuses to be copied does no harm.
+        with contextlib.suppress(Exception):
+            copied = copy.deepcopy(held)
+        if copied is not held:
+            msg = (
+                f"{method.label} takes self.{param.attribute} to be unset where it is "
+                f"{shorten(held)}, by identity, and copy.deepcopy makes another object of that, "
+                f"which counts as set in every copy. Use UNSET, or a member of an enum; or, where "
+                f"the object holds None, attribute_unset=None."
+            )
+            _warn(msg, method.function, method.function.__code__.co_firstlineno)
+
+
 def warn_of_stored_defaults(declaration: Declaration) -> None:
     """Warn where `__init__` stores a default that would count as set in every object."""
     cls = declaration.method.cls
@@ -57,13 +83,11 @@ def warn_of_stored_defaults(declaration: Declaration) -> None:
     defaults = read_defaults(init)
     for param in declaration.params:
         # Decoding takes long, and many constructors have no default that counts.
-        counting = {
-            name: held for name, held in defaults.items() if held is not param.attribute_unset
-        }
+        unset = param.attribute_unset
+        counting = {name: held for name, held in defaults.items() if held is not unset}
         stored = _stored_parameter(init.__code__, param.attribute) if counting else ""
-        default = counting.get(stored, param.attribute_unset)
-        conflicts = default is not param.attribute_unset and param.on_conflict in RAISING
-        if default is MERGED or conflicts:
+        default = counting.get(stored, unset)
+        if default is MERGED or (default is not unset and param.on_conflict in RAISING):
             giver = (
                 f"{cls.__qualname__}.__init__() stores its parameter {stored!r} as "
                 f"self.{param.attribute}, and gives it"
@@ -98,6 +122,23 @@ def _stored_parameter(code: CodeType, attribute: str) -> str:
         elif instruction.opcode in (*dis.hasjrel, *dis.hasjabs):
             condition_ends = max(condition_ends, instruction.argval)
     return found
+
+
+def constructor_argument(cls: type, attribute: str) -> str:
+    """Return the constructor's argument for an attribute, where a field or `__init__` shows it."""
+    for field in getattr(cls, "__attrs_attrs__", ()):
+        if field.name == attribute:
+            return field.alias if field.init else ""
+    code = getattr(unwrap(cls.__init__)[-1], "__code__", None)  # type: ignore[misc]  # of itself
+    return _stored_parameter(code, attribute) if isinstance(code, CodeType) else ""
+
+
+def _loads(code: CodeType, name: str) -> bool:
+    """Whether code reads a parameter, or shares it with functions inside of it."""
+    return name in code.co_cellvars or any(
+        "LOAD_FAST" in item.opname and name in values[item.opname.startswith("STORE") :]
+        for item, values, _ in _walk(code)
+    )
 
 
 def _reading_lines(code: CodeType, receiver: str, names: list[str]) -> Iterator[int]:
