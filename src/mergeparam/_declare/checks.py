@@ -15,6 +15,7 @@ from typing_extensions import Format, get_annotations
 from mergeparam._compat import qualified_name
 from mergeparam._declare.methods import Method, find_method, mangle, merged_names, unwrap
 from mergeparam._declare.signature import read_defaults, read_parameters
+from mergeparam._frameworks import adapters
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import RAISING, Param
 from mergeparam.errors import MergeDefinitionError, shorten
@@ -262,6 +263,8 @@ def _check(declaration: Declaration) -> None:
                 f"where the constructor's value lives: Param({param.name!r}, attribute='...')."
             )
         _check_constructor(cls, param, fields.get(param.attribute, attrs.NOTHING))
+        for adapter in adapters:
+            adapter.check_param(method, param)
 
     required = None
     for name in reversed(method.parameters.positional):

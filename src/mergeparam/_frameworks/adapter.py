@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from mergeparam._call.messages import CallState
     from mergeparam._call.provide import Scope, provide
+    from mergeparam._declare.methods import Method
+    from mergeparam._spec import Param
 
 UNKNOWN_KEY = "unknown"
 """The `key` of a scope that no adapter has given one."""
@@ -22,6 +24,9 @@ class Adapter:
 
     def check_decorators(self, cls: type, frame: FrameType) -> None:
         """Refuse a class whose decorators, applied in this frame, would lose the merge."""
+
+    def check_param(self, method: Method, param: Param) -> None:
+        """Refuse a parameter that the framework would set in every object, or in every call."""
 
     def finish_class(self, cls: type) -> None:
         """Do what the framework needs of a class that has just been merged."""

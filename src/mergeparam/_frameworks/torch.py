@@ -8,17 +8,33 @@ import torch
 
 from mergeparam._frameworks.adapter import Adapter
 from mergeparam._frameworks.torchscript import prepare
-from mergeparam.errors import shorten
+from mergeparam.errors import MergeDefinitionError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mergeparam._declare.methods import Method
+    from mergeparam._spec import Param
+
 _PREPARE = "__prepare_scriptable__"
 """The method that `torch.jit.script` calls of everything that it is about to compile."""
+
+_SET_BY_MODULE = frozenset(vars(torch.nn.Module()))
 
 
 class TorchAdapter(Adapter):
     """Knows modules, Dynamo and TorchScript."""
+
+    def check_param(self, method: Method, param: Param) -> None:
+        """Refuse to merge what `nn.Module` sets in every object, unless calls overrule it."""
+        is_module = issubclass(method.cls, torch.nn.Module)
+        if is_module and param.attribute in _SET_BY_MODULE and param.on_conflict != "use_call":
+            raise MergeDefinitionError(
+                f"{method.label} merges {param.name!r} with self.{param.attribute}, which "
+                f"torch.nn.Module sets in every object (train() and eval() change self.training), "
+                f"so that no call could set it. Write on_conflict='use_call': then a call "
+                f"overrules the module; or merge it with an attribute of another name."
+            )
 
     def finish_class(self, cls: type) -> None:
         """Make `torch.jit.script` refuse the class, unless it says itself what to compile.
