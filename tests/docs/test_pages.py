@@ -16,6 +16,7 @@ OPTIONAL = {
     "equinox",
     "flax",
     "haiku",
+    "httpx",
     "jax",
     "jaxtyping",
     "joblib",
