@@ -48,6 +48,7 @@ UNCHANGED = sorted(
     {name for name in dir(types.CodeType) if name.startswith("co_")} - CHANGED - METHODS
 )
 UNSETS = (None, UNSET, False, ...)
+CONDITIONS = ({}, {}, {"when": callable, "otherwise": True}, {"when": callable, "otherwise": 1})
 UNCOMPILABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OSError)
 SHOWN_FAILURES = 10
 MARKER = "__behind_the_merge__"
@@ -130,10 +131,19 @@ def merge_for(code):
     receiver = (*parameters.positional, parameters.var_positional or parameters.all[0])[0]
     *_, merged = receiver, *(name for name in parameters.named if name != receiver)
     draw = random.Random(code.co_qualname)
+    shared = {f"_mergeparam_unset_{merged}": "_mergeparam_UNSET"}
     return MergeForm(
         f"{receiver}[0]" if receiver == parameters.var_positional else receiver,
-        (Param(merged, on_conflict=draw.choice(POLICIES), unset=draw.choice(UNSETS)),),
-        PrivateNames(draw.choice(["", "_2"]), draw.choice([{}, {merged: "_mergeparam_UNSET"}])),
+        (
+            Param(
+                merged,
+                on_conflict=draw.choice(POLICIES),
+                unset=draw.choice(UNSETS),
+                attribute_unset=draw.choice(UNSETS),
+                **draw.choice(CONDITIONS),
+            ),
+        ),
+        PrivateNames(draw.choice(["", "_2"]), draw.choice([{}, shared])),
         may_receive_merged=draw.choice([(), (merged,)]),
         unnamed=draw.choice([(), (parameters.all[0],)]),
     )

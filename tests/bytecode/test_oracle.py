@@ -97,12 +97,18 @@ TARGETS = "".join(
 )
 
 LONG_PATH = ".".join(f"part{i}" for i in range(140))
-GLOBAL = PrivateNames("", {"d": "_mergeparam_UNSET"})
+GLOBAL = PrivateNames("", {"_mergeparam_unset_d": "_mergeparam_UNSET"})
 PARAMS = {
     **{policy: Param("d", on_conflict=policy) for policy in POLICIES},
     **{f"{policy}, UNSET": Param("d", unset=UNSET, on_conflict=policy) for policy in POLICIES},
     "other literals": Param("d", unset=False, default=1),
     "ellipsis": Param("d", unset=...),
+    **{
+        f"{policy}, condition": Param(
+            "d", on_conflict=policy, attribute_unset=UNSET, when=callable, otherwise=otherwise
+        )
+        for policy, otherwise in zip(POLICIES, (None, True, 1, UNSET), strict=True)
+    },
     "dotted": Param("d", attribute="inner.d"),
     "dotted, pinned": Param("d", attribute="inner._d", on_conflict="use_attribute"),
     "jumps over 255": Param("d", attribute=LONG_PATH),

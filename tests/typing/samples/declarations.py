@@ -44,6 +44,16 @@ mergeable("training", inject="spliced")  # error
 mergeable("training", inject=True)  # error
 mergeable("training", into="inline")  # error
 
+mergeable("training", "mode", unset=UNSET, on_conflict="use_call", default=True)
+mergeable("training", attribute="_training", default=None)
+mergeable(on_conflict="use_attribute")(Layer)
+mergeable("training", default=attrs.Factory(choose, takes_self=True))
+mergeable("training", on_conflict="use_both")  # error
+mergeable("training", attribute=1)  # error
+mergeable("training", when=choose)  # error
+mergeable("training", attribute_unset=None)  # error
+mergeable(Layer, on_conflict="use_call")  # error
+
 param = Param("training", attribute="wrapped._training", unset=UNSET, on_conflict="use_call")
 reveal_type(param)  # revealed: Param
 reveal_type(param.name)  # revealed: str
@@ -61,6 +71,13 @@ Param("training", on_conflict="use_attribute")
 Param("training", default=True)
 Param("training", default=attrs.Factory(choose, takes_self=True))
 Param("training", default=attrs.Factory(bool))
+Param("training", unset=UNSET, attribute_unset=None, default=None)
+Param("training", when=choose, otherwise=True)
+Param("training", when=lambda layer: layer.rate > 0, otherwise=attrs.Factory(list))
+reveal_type(param.attribute_unset)  # revealed: object
+reveal_type(param.otherwise)  # revealed: Any
+Param("training", when=True, otherwise=True)  # error
+Param("training", when=lambda: True, otherwise=True)  # error[pyright, pyrefly, ty]
 Param()  # error
 Param(1)  # error
 Param("training", "_training")  # error
