@@ -230,7 +230,6 @@ def _plan(
 
         injection = "wrap"
         code = wrap(declaration, names, provides=provides)
-    take_until_gone(number, code)
     merged = MergedMethod(
         name=method.name,
         owner=method.cls.__qualname__,
@@ -241,4 +240,5 @@ def _plan(
         original=read_original(method.function),
         provides=provides,
     )
+    take_until_gone(number, code, merged)
     return Plan(declaration, merged, code)

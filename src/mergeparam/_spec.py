@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import keyword
 import unicodedata
 from collections.abc import Callable  # noqa: TC003 - Sphinx evaluates the annotations
@@ -30,6 +31,10 @@ def _is_path(path: object) -> bool:
     return isinstance(path, str) and all(
         [part.isidentifier() and not keyword.iskeyword(part) for part in path.split(".")]
     )
+
+
+_nothing = functools.partial(getattr, attrs, "NOTHING")
+"""Makes a default of that, since attrs reads `default=NOTHING` as "has no default"."""
 
 
 @attrs.frozen(order=False)  # as it is anyway; mypy takes it to be ordered
@@ -88,10 +93,9 @@ class Param:
         default=attrs.Factory(lambda self: self.unset, takes_self=True), kw_only=True, eq=id
     )
     on_conflict: OnConflict = attrs.field(default="raise", kw_only=True)
-    # attrs reads default=NOTHING as "has no default".
-    default: Any = attrs.field(factory=lambda: attrs.NOTHING, kw_only=True, eq=id)
+    default: Any = attrs.field(factory=_nothing, kw_only=True, eq=id)
     when: Callable[[Any], object] | None = attrs.field(default=None, kw_only=True, eq=id)
-    otherwise: Any = attrs.field(factory=lambda: attrs.NOTHING, kw_only=True, eq=id)
+    otherwise: Any = attrs.field(factory=_nothing, kw_only=True, eq=id)
 
     def __attrs_post_init__(self) -> None:
         """Refuse values that cannot be meant."""

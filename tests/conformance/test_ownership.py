@@ -676,6 +676,26 @@ def test_local_classes_in_a_loop(provides):
     assert not any(reference() for reference in made)
 
 
+def test_numbers_of_stacked_decorators():
+    """A merge in code that another decorator has replaced keeps its private names to itself."""
+
+    class Stacked(Base):
+        two = None
+
+        def __call__(self, *, flag=MERGED, two=MERGED):
+            return flag, two
+
+    mergeable(Param("two", default="two"))(mergeable(Param("flag", default="base"))(Stacked))
+    gc.collect()
+
+    @mergeable(Param("flag", default="child"))
+    class Child(Stacked):
+        def __call__(self, *, flag=MERGED):
+            return flag, super().__call__()
+
+    assert ("child", ("base", "two")) == Child()()
+
+
 def test_local_classes_that_live_together():
     """Classes that a function has made, all alive, each keep their own object and default."""
     objects = [object() for _ in range(20)]

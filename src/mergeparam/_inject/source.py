@@ -15,8 +15,6 @@ from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
 
 if TYPE_CHECKING:
-    from types import CodeType
-
     from mergeparam._declare.checks import Declaration
     from mergeparam._spec import Param, PrivateNames
 
@@ -57,7 +55,7 @@ def literal_of(held: object) -> str | None:
 
 _process, _counter = os.urandom(4).hex(), itertools.count()
 _free: list[int] = []
-_taken: set[weakref.ref[CodeType]] = set()
+_taken: dict[int, weakref.ref[object]] = {}  # by their ids, since equal code has equal references
 
 
 def free_suffix() -> tuple[int, str]:
@@ -74,14 +72,24 @@ def free_suffix() -> tuple[int, str]:
     return number, f"_{_process}_{os.getpid()}_{number}"
 
 
-def take_until_gone(number: int, code: CodeType) -> None:
-    """Let nobody else have the number as long as the code exists."""
+def take_until_gone(number: int, *holders: object) -> None:
+    """Let nobody else have the number as long as one of its holders exists.
 
-    def release(reference: weakref.ref[CodeType]) -> None:
-        _taken.discard(reference)
-        _free.append(number)
+    The code alone would not do: the next decorator of a stack, or a tool, puts other code in its
+    place, in which the merge stands too. What the class carries stays as long as the class.
+    """
+    left = len(holders)
 
-    _taken.add(weakref.ref(code, release))
+    def release(reference: weakref.ref[object]) -> None:
+        nonlocal left
+        del _taken[id(reference)]
+        left -= 1
+        if not left:
+            _free.append(number)
+
+    for holder in holders:
+        reference = weakref.ref(holder, release)
+        _taken[id(reference)] = reference
 
 
 def unset_objects(param: Param) -> tuple[tuple[str, object], ...]:
