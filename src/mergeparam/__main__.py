@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import mergeparam
 from mergeparam._bench import Refusal
-from mergeparam._cli import bench, check, show
+from mergeparam._cli import bench, check, migrate, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ COMMANDS = {
     "show": ("show what is merged in classes", show.add_options, show.run),
     "bench": ("measure what the merge costs in a class", bench.add_options, bench.run),
     "check": ("find mistakes in merges, by hand or declared", check.add_options, check.run),
+    "migrate": ("move merges by hand over to @mergeable", migrate.add_options, migrate.run),
 }
 """The help of each command, what adds its options, and what runs it and returns the exit code."""
 
