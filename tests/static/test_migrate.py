@@ -283,6 +283,16 @@ CHANGES = {
     "kwargs": ("x, flag=None", "x, **flags", "'flag' is no parameter of the method"),
     "constructor": ("__call__", "__init_subclass__", "makes the object"),
     "unknown decorator": ("    def __call__", "    @mine\n    def __call__", "`@mine` may change"),
+    "partial of it": (
+        "    def __call__",
+        "    @functools.partial(mine, 3)\n    def __call__",
+        "`@functools.partial.mine, 3.` may change",
+    ),
+    "dispatcher": (
+        "    def __call__",
+        "    @functools.singledispatchmethod\n    def __call__",
+        "`@functools.singledispatchmethod` may change",
+    ),
     "script": (
         "    def __call__",
         "    @torch.jit.export\n    def __call__",
@@ -301,7 +311,7 @@ CHANGES = {
         r"'flag' is field\(default=True\), which counts as set",
     ),
     "stored": ("0.5, flag=None", "0.5, flag=True", "the constructor's default for 'flag' is True"),
-    "lifted": ("class", "@partial(linen.remat, x=1)\nclass", "lifts the class"),
+    "lifted": ("class", "@functools.partial(linen.remat, x=1)\nclass", "lifts the class"),
     "autograph": ("from flax.nnx", "import tensorflow as tf\nfrom flax.nnx", "AutoGraph"),
     "another function": ("from flax.linen", "from mine", "`merge_param` may be another function"),
     "two functions": (
@@ -318,8 +328,7 @@ CHANGES = {
 @pytest.mark.parametrize(("old", "new", "reason"), CHANGES.values(), ids=CHANGES)
 def test_refuses_methods_and_classes(old, new, reason):
     """So does a method or a class that could not be merged, or not as before."""
-    text = "from torch import jit, linen\nimport torch\n" + WHOLE.replace(old, new, 1)
-    text = text.replace("from torch import jit, linen", "from flax import linen")
+    text = "import functools, torch\nfrom flax import linen\n" + WHOLE.replace(old, new, 1)
 
     assert re.search(reason, reason_of(text, even_if_wrong=True))
 
@@ -331,6 +340,7 @@ def test_refuses_methods_and_classes(old, new, reason):
         ("    def __init__", "    flag: bool = field(factory=bool)\n\n    def other"),
         ("class Layer:", "class Base:\n    flag = None\n\nclass Layer(Base):"),
         ("    def __call__", "    @linen.compact\n    def __call__"),
+        ("    def __call__", "    @functools.partial(linen.jit, x=1)\n    def __call__"),
         ("    def __call__", "    @overload\n    def __call__(self): ...\n    def __call__"),
         ("from flax.linen import merge_param", "merge_param = linen.merge_param"),
         ("from flax.linen import merge_param", "from mergeparam import merge_param"),
@@ -339,7 +349,9 @@ def test_refuses_methods_and_classes(old, new, reason):
 )
 def test_converts_methods_and_classes(old, new):
     """What surrounds a merge in real code does not hinder."""
-    after, report = convert("from flax import linen\n" + WHOLE.replace(old, new, 1))
+    after, report = convert(
+        "import functools\nfrom flax import linen\n" + WHOLE.replace(old, new, 1)
+    )
 
     assert ["converted"] == [line.rpartition(": ")[2] for line in report]
     assert '@mergeable("flag")\n' in after
@@ -351,6 +363,16 @@ def test_hoist():
     after, _ = convert(text, hoist=True)
 
     assert "flag=MERGED):\n        x = x + 1\n        return x, flag" in after
+    assert outcomes(text) == outcomes(after)
+
+
+def test_merged_twice():
+    """A second merge of a parameter stays, and sees what the first one gives."""
+    text = layer(f"{STRICT}\nflag = flag if flag is not None else self.rate")
+    after, report = convert(text, even_if_wrong=True)
+
+    assert "flag=MERGED):\n        flag = flag if flag is not None else self.rate\n" in after
+    assert "stays, since 'flag' is merged before it already" in report[1]
     assert outcomes(text) == outcomes(after)
 
 

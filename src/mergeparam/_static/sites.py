@@ -50,6 +50,7 @@ _TRUSTED = {
     *("torch", "typeguard", "typing", "typing_extensions"),
 }
 """Packages whose decorators of methods neither change arguments nor hide the function inside."""
+_UNTRUSTED = ("torch.jit", "functools.singledispatch")
 _LIFTS = {"jit", "remat", "checkpoint", "vmap", "scan", "map_variables", "jvp", "vjp"}
 _EARLY = {ast.Return: "returns", ast.Yield: "yields", ast.YieldFrom: "yields"}
 
@@ -190,6 +191,8 @@ def _read_method(method: Method, read: Read, source: Source) -> list[Site]:
         if merge is not None:
             size = 1 if merge.condition else len(merge.statements)
             reason = problem or _merge_problem(merge, method, passed, read, source)
+            if any(site.reason is None and site.param == merge.param for site in sites):
+                reason = f"{merge.param!r} is merged before it already"
         if merge is None and reason is None:
             sites += _read_blocks(first, method, source)
         else:
@@ -224,11 +227,7 @@ def _likely_param(statement: ast.stmt, method: Method) -> str:
 def _class_problem(node: ast.ClassDef, source: Source) -> str | None:
     """Return why nothing in a class can be declared."""
     for decorator in node.decorator_list:
-        call = decorator
-        if isinstance(call, ast.Call):
-            is_partial = dotted(call.func).endswith("partial") and call.args
-            call = call.args[0] if is_partial else call.func
-        origin = resolve(call, source.imports)
+        origin = _decorator_origin(decorator, source)
         if origin.startswith(("flax.", "jax.")) and origin.rpartition(".")[2] in _LIFTS:
             return f"`@{ast.unparse(decorator)}` lifts the class; lift it where it is used"
     # TensorFlow compiles what it calls from source again, in which there is no merge then.
@@ -249,10 +248,18 @@ def _method_problem(method: Method, source: Source) -> str | None:
     if any(not _is_overload(item) for item in same if item is not method.node):
         return f"the class defines {method.name}() more than once"
     for node in method.node.decorator_list:
-        origin = resolve(node.func if isinstance(node, ast.Call) else node, source.imports)
-        if origin.partition(".")[0] not in _TRUSTED or origin.startswith("torch.jit"):
+        origin = _decorator_origin(node, source)
+        if origin.partition(".")[0] not in _TRUSTED or origin.startswith(_UNTRUSTED):
             return f"`@{ast.unparse(node)}` may change the arguments before they are merged"
     return None
+
+
+def _decorator_origin(node: ast.expr, source: Source) -> str:
+    """Return where a decorator comes from, as one would import it; `partial` is looked through."""
+    origin = resolve(node.func if isinstance(node, ast.Call) else node, source.imports)
+    if origin == "functools.partial" and isinstance(node, ast.Call) and node.args:
+        return resolve(node.args[0], source.imports)
+    return origin
 
 
 def _is_overload(function: Function) -> bool:
