@@ -366,6 +366,21 @@ def test_hoist():
     assert outcomes(text) == outcomes(after)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "flag = x if self.rate > 0 else self.rate",
+        "if flag is None:\n    flag = make(self.rate)",
+        "if flag is True:\n    flag = self.flag",
+        "flag = flag if x is None else self.flag",
+        "if flag is None:\n    x = self.flag",
+    ],
+)
+def test_no_merge(body):
+    """What merges nothing is not spoken of."""
+    assert (layer(body), []) == convert(layer(body))
+
+
 def test_merged_twice():
     """A second merge of a parameter stays, and sees what the first one gives."""
     text = layer(f"{STRICT}\nflag = flag if flag is not None else self.rate")
@@ -378,23 +393,27 @@ def test_merged_twice():
 
 def test_sentinel():
     """A merge with an object of its own for "not set" keeps it."""
-    text = layer(STRICT.replace(")", ", unset=UNSET)"))
-    text = text.replace("=None", "=UNSET").replace("from flax.linen", "from mergeparam")
-    after, _ = convert("from mergeparam import UNSET\n" + text)
+    merge = STRICT.replace(")", ", unset=UNSET)")
+    start = "from mergeparam import UNSET, merge_param\n"
+    text = start + layer(merge).replace("=None", "=UNSET").replace("from flax.linen", "# ")
+    other = text.replace(merge, f"{merge}\n        {merge.replace('UNSET', '...')}")
 
-    assert '@mergeable(Param("flag", unset=UNSET))' in after
+    assert '@mergeable(Param("flag", unset=UNSET))' in convert(text)[0]
+    assert "self.flag once more" in convert(other, even_if_wrong=True)[1][0]
 
 
 def test_wrong():
     """A class in which `check` finds a mistake stays, unless one insists."""
     again = f"\n    def again(self, x, flag=None):\n        {STRICT}\n        return x\n"
     text = WHOLE + again
+    other = WHOLE[WHOLE.index("\nclass") :].replace("Layer", "Other")
     before, report = convert(text)
     after, _ = convert(text, even_if_wrong=True)
 
     assert text == before
     assert all(re.search(r"since check finds MP\d+ in line \d+", line) for line in report)
     assert '@mergeable("flag", method=("__call__", "again"))' in after
+    assert '@mergeable("flag")\nclass Other' in convert(text + other)[0]
 
 
 BEFORE = '''\
@@ -541,6 +560,7 @@ def test_leaves_the_rest():
         ("class", "__all__ = ['merge_param']\n\nclass", "from flax.linen import merge_param\n"),
         ("merge_param\n", "Dense, merge_param\n", "from flax.linen import Dense\n"),
         ("merge_param\n", "merge_param, Dense\n", "from flax.linen import Dense\n"),
+        ("merge_param\n", "(Dense, merge_param,)\n", "from flax.linen import (Dense,)\n"),
         ("from flax.linen import merge_param", "from flax.linen import *", "linen import *\n"),
         ("x, flag\n", "merge_param('x', x, flag)\n", "from flax.linen import merge_param\n"),
     ],
