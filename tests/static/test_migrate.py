@@ -7,11 +7,11 @@ import re
 import sys
 import textwrap
 from pathlib import Path
+from unittest.mock import Mock
 
 import attrs
+import libcst as cst
 import pytest
-
-pytest.importorskip("libcst")
 
 from mergeparam import Param
 from mergeparam.__main__ import main
@@ -653,6 +653,29 @@ def test_unreadable(capsys, folder):
     assert "@mergeable" in out
     assert "mergeparam: broken.py cannot be read: '(' was never closed" in error
     assert "mergeparam: missing.py cannot be read: " in error
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("class ", "class \\\n"), ("def __call__", "def \\\n__call__")]
+)
+def test_odd_lines(old, new, capsys, folder):
+    """A file in which a class or a method would not be found again stays as it is."""
+    text = WHOLE.replace(old, new)
+    folder.joinpath("layers.py").write_text(text)
+    code, _, error = run(capsys, "--write", "layers.py")
+
+    assert 2 == code
+    assert "the name must stand on the line of `class` and `def`, in line" in error
+    assert text == folder.joinpath("layers.py").read_text()
+
+
+def test_unknown_syntax(capsys, folder, monkeypatch):
+    """So does one that the Python that runs can read and LibCST cannot."""
+    folder.joinpath("layers.py").write_text(WHOLE)
+    error = cst.ParserSyntaxError("odd", lines=["x"], raw_line=1, raw_column=0)
+    monkeypatch.setattr(cst, "parse_module", Mock(side_effect=error))
+
+    assert 2 == run(capsys, "layers.py")[0]
 
 
 def test_bytes(folder):

@@ -72,7 +72,9 @@ def read_file(path: Path, hoist: bool, even_if_wrong: bool) -> File:  # noqa: FB
                     cls.refuse(
                         f"check finds {finding.code} in line {finding.line}: {finding.message}"
                     )
-    return File(path, encoding, source, [cls for cls in source.classes if cls.converted])
+    chosen = [cls for cls in source.classes if cls.converted]
+    rewrite(source, chosen)  # so that what cannot be written is known before anything is
+    return File(path, encoding, source, chosen)
 
 
 def choose(files: list[File], ask: Callable[[str, str], str]) -> None:

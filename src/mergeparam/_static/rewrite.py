@@ -26,7 +26,11 @@ _PRAGMA = re.compile(r"#\s*(type:|noqa|pylint:|pytype:|pyright:|mypy:|fmt:|pragm
 
 
 def rewrite(source: Source, classes: Sequence[Class]) -> str:
-    """Return the text of a file in which the merges of these classes are declared."""
+    """Return the text of a file in which the merges of these classes are declared.
+
+    Raises:
+        SyntaxError: LibCST does not know the syntax, or finds a class at another line.
+    """
     if not classes:
         return source.text
     # Where the file has other things under our names, ours are written with the module's.
@@ -36,8 +40,17 @@ def rewrite(source: Source, classes: Sequence[Class]) -> str:
         for name in _PUBLIC
     )
     qualifier = "" if is_free else "mergeparam."
-    wrapper = MetadataWrapper(cst.parse_module(source.text), unsafe_skip_copy=True)
-    module = wrapper.visit(_Rewriter(classes, qualifier))
+    rewriter = _Rewriter(classes, qualifier)
+    try:
+        wrapper = MetadataWrapper(cst.parse_module(source.text), unsafe_skip_copy=True)
+    except cst.ParserSyntaxError as error:
+        raise SyntaxError(error.message) from error
+    module = wrapper.visit(rewriter)
+    # A class that is written in an odd way must not be changed by half.
+    if left := sorted({*rewriter.classes, *rewriter.merges}):
+        raise SyntaxError(
+            f"the name must stand on the line of `class` and `def`, in line {left[0]}"
+        )
 
     context = CodemodContext()
     converted = [merge for cls in classes for _, merge in cls.converted]
@@ -74,7 +87,7 @@ class _Rewriter(cst.CSTTransformer):
 
     def leave_ClassDef(self, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:  # noqa: N802
         """Put the declaration on top of a class."""
-        cls = self.classes.get(self._line(original.name))
+        cls = self.classes.pop(self._line(original.name), None)
         if cls is None:
             return updated
         texts = _declarations(cls, self.qualifier, self.step)
@@ -85,7 +98,7 @@ class _Rewriter(cst.CSTTransformer):
         self, original: cst.FunctionDef, updated: cst.FunctionDef
     ) -> cst.FunctionDef:
         """Change defaults to `MERGED`, and take the merges out of the body."""
-        merges = self.merges.get(self._line(original.name), [])
+        merges = self.merges.pop(self._line(original.name), [])
         if not merges:
             return updated
         names = {merge.param for merge in merges}
