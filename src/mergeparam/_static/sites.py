@@ -303,7 +303,7 @@ def _passed_problem(
     words = {merge.param, *(part for path in used for part in path.split("."))}
     words |= {"locals", "vars", "setattr", "__dict__"}
     for statement in passed:
-        for node in own_nodes(statement):
+        for node in () if isinstance(statement, Function) else own_nodes(statement):
             if type(node) in _EARLY:
                 return f"line {node.lineno} {_EARLY[type(node)]} before it"  # type: ignore[attr-defined]
         for node in ast.walk(statement):
