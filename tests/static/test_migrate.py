@@ -9,17 +9,12 @@ import textwrap
 from pathlib import Path
 from unittest.mock import Mock
 
-import attrs
 import libcst as cst
 import pytest
 
-from mergeparam import Param
 from mergeparam.__main__ import main
 from mergeparam._static import migrate
 from mergeparam._static.rewrite import rewrite
-
-HAS_CONDITIONS = "when" in attrs.fields_dict(Param)
-needs_conditions = pytest.mark.skipif(not HAS_CONDITIONS, reason="Param has no `when` yet")
 
 FLAX = """
 def merge_param(name, a, b):
@@ -182,13 +177,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("body", "declared"),
-    [
-        *(pytest.param(*pair, id=name) for name, pair in SPELLINGS.items()),
-        *(
-            pytest.param(*pair, id=name, marks=needs_conditions)
-            for name, pair in CONDITIONS.items()
-        ),
-    ],
+    [pytest.param(*pair, id=name) for name, pair in (SPELLINGS | CONDITIONS).items()],
 )
 def test_behaves_as_before(body, declared):
     """A converted class gives the same results and errors, whatever is set where."""

@@ -115,7 +115,11 @@ def check_source(source: str, filename: str, settings: Settings | None = None) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(source, filename)
-    module, codes, rules = read_module(tree, settings), settings.codes, load_rules()
+    module, codes, rules = (
+        read_module(tree, settings.merge_functions),
+        settings.codes,
+        load_rules(),
+    )
     found = {
         Finding(
             filename,
@@ -126,7 +130,7 @@ def check_source(source: str, filename: str, settings: Settings | None = None) -
             cls.qualname,
         )
         for cls in module.classes
-        for hit in check_class(Context(module, cls, settings))
+        for hit in check_class(Context(module, cls, settings.flags))
         if hit.code in codes
     }
     silenced = _read_noqa(source) if found else {}

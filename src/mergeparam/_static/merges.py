@@ -16,8 +16,7 @@ from mergeparam._static.model import Function, dotted, is_none, resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mergeparam._static.model import Method
-    from mergeparam._static.sites import Source
+    from mergeparam._static.model import Method, Module
 
 MERGE_FUNCTIONS = {"merge_param": ("flax", "mergeparam"), "first_from": ("flax",)}
 """The functions that merge, and the packages that they may come from."""
@@ -63,22 +62,22 @@ class Merge(NamedTuple):
         return f'{qualifier}Param("{self.param}"{given})' if given else f'"{self.param}"'
 
 
-def merge_function(call: ast.AST, source: Source) -> str | None:
+def merge_function(call: ast.AST, module: Module) -> str | None:
     """Return the name of the function that merges, if this calls one, wherever it is from."""
     if not isinstance(call, ast.Call):
         return None
-    names = (resolve(call.func, source.imports), dotted(call.func))
+    names = (resolve(call.func, module.imports), dotted(call.func))
     lasts = {name.rpartition(".")[2] for name in names}
     return next((name for name in MERGE_FUNCTIONS if name in lasts), None)
 
 
-def origin_problem(call: ast.Call, function: str, source: Source) -> str | None:
+def origin_problem(call: ast.Call, function: str, module: Module) -> str | None:
     """Return why a function of this name may be another one than those that are known."""
-    origin = resolve(call.func, source.imports)
+    origin = resolve(call.func, module.imports)
     packages = MERGE_FUNCTIONS[function]
     head = dotted(call.func).partition(".")[0]
     is_known = origin.startswith(tuple(f"{name}." for name in packages))
-    if is_known and origin.endswith(f".{function}") and head not in source.bound:
+    if is_known and origin.endswith(f".{function}") and head not in module.bound:
         return None
     return f"`{ast.unparse(call.func)}` may be another function than that of {packages[0]}"
 
@@ -106,26 +105,26 @@ def names_in(*nodes: ast.AST) -> set[str]:
     return {inner.id for inner in inside if isinstance(inner, ast.Name)}
 
 
-def understand(statements: Sequence[ast.stmt], method: Method, source: Source) -> Merge | None:
+def understand(statements: Sequence[ast.stmt], method: Method, module: Module) -> Merge | None:
     """Return the merge that these statements begin with, or nothing if they begin with none.
 
     Raises:
         NotAMergeError: they begin with a merge that `@mergeable` could not declare.
     """
     first = statements[0]
-    merge = _leading_merge(statements, method, source)
+    merge = _leading_merge(statements, method, module)
     if merge is not None:
         return merge
     match first:
         case ast.Assign(value=ast.IfExp() as value) if _is_of_object(value.test, method):
             only = ast.Assign(first.targets, value.body)
-            if (merge := _run_all_cases((only,), method, source)) is not None:
+            if (merge := _run_all_cases((only,), method, module)) is not None:
                 otherwise = _literal(value.orelse)
                 return merge._replace(statements=(first,), condition=value, otherwise=otherwise)
         case ast.If() if _is_of_object(first.test, method):
-            merge = _leading_merge(first.body, method, source)
+            merge = _leading_merge(first.body, method, module)
     if merge is None or not isinstance(first, ast.If):
-        _look_closer(first, method, source)
+        _look_closer(first, method, module)
         return None
     match first.orelse:
         # An `else` may say what the parameter is there.
@@ -136,15 +135,15 @@ def understand(statements: Sequence[ast.stmt], method: Method, source: Source) -
     return merge._replace(condition=first)
 
 
-def _leading_merge(statements: Sequence[ast.stmt], method: Method, source: Source) -> Merge | None:
+def _leading_merge(statements: Sequence[ast.stmt], method: Method, module: Module) -> Merge | None:
     """Return the merge that is made of the first statements: of one, or of up to three."""
     if not isinstance(statements[0], ast.Assign | ast.AnnAssign | ast.If):
         return None
     groups = (tuple(statements[:size]) for size in (3, 2, 1) if size <= len(statements))
-    return next((m for group in groups if (m := _run_all_cases(group, method, source))), None)
+    return next((m for group in groups if (m := _run_all_cases(group, method, module))), None)
 
 
-def _run_all_cases(group: tuple[ast.stmt, ...], method: Method, source: Source) -> Merge | None:
+def _run_all_cases(group: tuple[ast.stmt, ...], method: Method, module: Module) -> Merge | None:
     """Return the merge that these statements are, by what they do in each of the cases."""
     nodes = [node for statement in group for node in ast.walk(statement)]
     stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
@@ -166,7 +165,7 @@ def _run_all_cases(group: tuple[ast.stmt, ...], method: Method, source: Source) 
 
     outcomes: dict[tuple[bool, bool], str] = {}
     for in_call, in_attribute in itertools.product((True, False), repeat=2):
-        run = _Run(method, source, attribute, unset, _ATTRIBUTE if in_attribute else _UNSET)
+        run = _Run(method, module, attribute, unset, _ATTRIBUTE if in_attribute else _UNSET)
         run.variables[param] = _CALL if in_call else _UNSET
         try:
             run.execute(group)
@@ -189,9 +188,9 @@ class _Run:
     """One run of statements on symbols."""
 
     def __init__(
-        self, method: Method, source: Source, attribute: str, unset: str, held: str
+        self, method: Method, module: Module, attribute: str, unset: str, held: str
     ) -> None:
-        self.method, self.source = method, source
+        self.method, self.module = method, module
         self.attribute, self.unset, self.held = attribute, unset, held
         self.variables: dict[str, str] = {}
 
@@ -219,11 +218,11 @@ class _Run:
             return self.held
         if isinstance(node, ast.IfExp):
             return self.evaluate(node.body if self.decide(node.test) else node.orelse)
-        function = merge_function(node, self.source)
+        function = merge_function(node, self.module)
         if not function or not isinstance(node, ast.Call):
             text = _literal(node)
             return _UNSET if text == self.unset else text
-        if origin_problem(node, function, self.source):
+        if origin_problem(node, function, self.module):
             raise NotAMergeError
         values = [self.evaluate(operand) for operand in _operands(node, function)]
         given = [value for value in values if value != _UNSET]
@@ -284,12 +283,12 @@ def _is_of_object(condition: ast.expr, method: Method) -> bool:
     )
 
 
-def _look_closer(statement: ast.stmt, method: Method, source: Source) -> None:
+def _look_closer(statement: ast.stmt, method: Method, module: Module) -> None:
     """Raise what is in the way, if a statement that was not understood merges after all."""
     is_block = hasattr(statement, "body") or isinstance(statement, ast.Match)
     for call in () if is_block else ast.walk(statement):
-        if isinstance(call, ast.Call) and (function := merge_function(call, source)):
-            raise NotAMergeError(_call_problem(call, function, statement, method, source))
+        if isinstance(call, ast.Call) and (function := merge_function(call, module)):
+            raise NotAMergeError(_call_problem(call, function, statement, method, module))
     match statement:
         case ast.Assign(
             targets=[ast.Name(id=name)], value=ast.BoolOp(ast.Or(), [first, other])
@@ -308,10 +307,10 @@ def _look_closer(statement: ast.stmt, method: Method, source: Source) -> None:
 
 
 def _call_problem(
-    call: ast.Call, function: str, statement: ast.stmt, method: Method, source: Source
+    call: ast.Call, function: str, statement: ast.stmt, method: Method, module: Module
 ) -> str:
     """Return why a call of a function that merges is no merge that can be declared."""
-    if problem := origin_problem(call, function, source):
+    if problem := origin_problem(call, function, module):
         return problem
     if getattr(statement, "value", None) is not call:
         return "it is a part of a larger statement"

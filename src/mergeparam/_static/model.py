@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mergeparam._static.check import Settings
-
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Branches: TypeAlias = "tuple[tuple[int, str], ...]"
 """The statements around a piece of code, each with its branch."""
@@ -190,6 +188,8 @@ class Module:
 
     imports: dict[str, str]
     classes: list[Class] = field(default_factory=list)
+    bound: set[str] = field(default_factory=set)
+    """The names at the top that may stand for something else than one import; for `migrate`."""
 
     def named(self, name: str) -> Class | None:
         """Return the class of that name, where there is just one."""
@@ -209,7 +209,7 @@ class Module:
         return family
 
 
-def read_module(tree: ast.Module, settings: Settings) -> Module:
+def read_module(tree: ast.Module, merge_functions: frozenset[str]) -> Module:
     """Read the classes of a module, nested ones included."""
     module = Module(_read_imports(tree))
 
@@ -219,7 +219,9 @@ def read_module(tree: ast.Module, settings: Settings) -> Module:
             if isinstance(child, ast.ClassDef | Function):
                 inner = f"{prefix}{child.name}."
             if isinstance(child, ast.ClassDef):
-                module.classes.append(_read_class(child, prefix + child.name, module, settings))
+                module.classes.append(
+                    _read_class(child, prefix + child.name, module, merge_functions)
+                )
             if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
                 collect(child, inner)
 
@@ -289,7 +291,9 @@ def read_default(node: ast.expr | None) -> Default:
     return Default.SET if is_value else Default.UNKNOWN
 
 
-def _read_class(node: ast.ClassDef, qualname: str, module: Module, settings: Settings) -> Class:
+def _read_class(
+    node: ast.ClassDef, qualname: str, module: Module, merge_functions: frozenset[str]
+) -> Class:
     fields: dict[str, Variable] = {}
     methods: dict[str, Method] = {}
     for item in node.body:
@@ -302,7 +306,7 @@ def _read_class(node: ast.ClassDef, qualname: str, module: Module, settings: Set
         elif isinstance(item, Function) and item.args.posonlyargs + item.args.args:
             decorators = {last_name(dotted(decorator)) for decorator in item.decorator_list}
             if not decorators & {"staticmethod", "classmethod", "overload", "property", "setter"}:
-                methods[item.name] = _read_method(item, qualname, module, settings)
+                methods[item.name] = _read_method(item, qualname, module, merge_functions)
     # What the constructor stores as it gets it is a field too.
     init = methods.get("__init__")
     for access in init.accesses if init else ():
@@ -315,7 +319,9 @@ def _read_class(node: ast.ClassDef, qualname: str, module: Module, settings: Set
     return Class(node.name, qualname, bases, fields, methods, declared)
 
 
-def _read_method(node: Function, owner: str, module: Module, settings: Settings) -> Method:
+def _read_method(
+    node: Function, owner: str, module: Module, merge_functions: frozenset[str]
+) -> Method:
     arguments, positional = node.args, [*node.args.posonlyargs, *node.args.args]
     # Defaults belong to the last of the positional parameters.
     required = [None] * (len(positional) - len(arguments.defaults))
@@ -337,7 +343,7 @@ def _read_method(node: Function, owner: str, module: Module, settings: Settings)
     is_abstract = not does_something or "abstractmethod" in decorators
     label, receiver = f"{owner}.{node.name}()", positional[0].arg
     method = Method(node.name, label, node, receiver, params, is_abstract)
-    body = _Body(method, module.imports, settings)
+    body = _Body(method, module.imports, merge_functions)
     for statement in node.body:
         body.visit(statement)
     return method
@@ -374,8 +380,11 @@ def _read_declarations(
 class _Body:
     """Writes down what a method does, in the order of evaluation."""
 
-    def __init__(self, method: Method, imports: dict[str, str], settings: Settings) -> None:
-        self._method, self._imports, self._settings = method, imports, settings
+    def __init__(
+        self, method: Method, imports: dict[str, str], merge_functions: frozenset[str]
+    ) -> None:
+        self._method, self._imports = method, imports
+        self._merge_functions = merge_functions
         self._branches: Branches = ()
         self._hidden: list[set[str]] = []
         # By the identity of an expression: what the one around it says of it.
@@ -507,7 +516,7 @@ class _Body:
             is_negated = isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.Not)
             self._arguments[id(item.operand if is_negated else item)] = call  # type: ignore[attr-defined]
         name = last_name(callee)
-        if name not in self._settings.merge_functions:
+        if name not in self._merge_functions:
             return ()
         # A strict merge is told the name of the parameter, for its errors.
         is_strict = bool(_label(node)) and len(node.args) < 4  # noqa: PLR2004

@@ -36,7 +36,7 @@ def rewrite(source: Source, classes: Sequence[Class]) -> str:
     # Where the file has other things under our names, ours are written with the module's.
     is_free = all(
         source.imports.get(name, f"mergeparam.{name}") == f"mergeparam.{name}"
-        and name not in source.bound
+        and name not in source.module.bound
         for name in _PUBLIC
     )
     qualifier = "" if is_free else "mergeparam."

@@ -16,7 +16,6 @@ from mergeparam._static.model import MAKING, Default, dotted, is_none, last_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mergeparam._static.check import Settings
     from mergeparam._static.model import Call, Class, Merge, Method, Module, Variable
 
 ROOTS = frozenset({"Module", "object", "ABC", "Generic", "Protocol", "Layer"})
@@ -76,15 +75,15 @@ class Context:
 
     module: Module
     cls: Class
-    settings: Settings
+    flags: frozenset[str]
 
     def counts(self, merge: Merge) -> bool:
         """Whether a merge is strict, or one of a mode flag; rules speak of no others."""
-        return merge.is_strict or (merge.spelling != "or" and merge.param in self.settings.flags)
+        return merge.is_strict or (merge.spelling != "or" and merge.param in self.flags)
 
     def is_flag(self, variable: Variable | None) -> bool:
         """Whether it switches a mode, by its name or because it may be a bool or None."""
-        is_named = variable is not None and variable.name in self.settings.flags
+        is_named = variable is not None and variable.name in self.flags
         return is_named or (variable is not None and "bool" in variable.annotation)
 
     def own_method(self, call: Call | None, method: Method) -> tuple[bool, Method | None]:
@@ -317,7 +316,7 @@ def _given_twice(context: Context, method: Method) -> Iterator[Hit]:
     """MP111: a flag for a child's constructor and for its call."""
     for call, callee, child, is_here in _children_called(context, method):
         given = {keyword.arg: keyword.value for keyword in child.keywords if keyword.arg}
-        for flag in context.settings.flags & given.keys():
+        for flag in context.flags & given.keys():
             first = given[flag]
             # In another method the same text may mean another value.
             texts = {ast.unparse(first)} if is_here else set()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
-from mergeparam._static.check import Settings
+from mergeparam._static.check import MERGE_FUNCTIONS
 from mergeparam._static.merges import (
     Merge,
     NotAMergeError,
@@ -96,8 +96,6 @@ class Source:
     hoist: bool
     tree: ast.Module
     module: Module
-    bound: set[str]
-    """The names at the top that may stand for something else than one import."""
     owners: dict[int, ast.ClassDef]
     """By the identity of a function: the class that it stands in."""
     classes: list[Class] = attrs.field(factory=list)
@@ -125,14 +123,15 @@ def read_source(text: str, *, hoist: bool) -> Source:
         SyntaxError: the text is no Python, or of a newer version than the one that runs.
     """
     tree = ast.parse(text)
-    module = read_module(tree, Settings())
+    module = read_module(tree, MERGE_FUNCTIONS)
     owners = {
         id(item): node
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
         for item in node.body
     }
-    source = Source(text, hoist, tree, module, _read_bound(tree, module.imports), owners)
+    module.bound = _read_bound(tree, module.imports)
+    source = Source(text, hoist, tree, module, owners)
     seen: set[int] = set()
     for read in module.classes:
         sites: list[Site] = []
@@ -146,7 +145,7 @@ def read_source(text: str, *, hoist: bool) -> Source:
             if problem := _class_problem(own, source):
                 cls.refuse(problem)
     for call in ast.walk(tree):
-        if id(call) not in seen and (function := merge_function(call, source)):
+        if id(call) not in seen and (function := merge_function(call, module)):
             reason = "it stands in no method of an object"
             source.elsewhere.append(Site(call.lineno, function, reason=reason))  # type: ignore[attr-defined]
     return source
@@ -185,7 +184,7 @@ def _read_method(method: Method, read: Read, source: Source) -> list[Site]:
     while body:
         first, size, merge, reason = body[0], 1, None, None
         try:
-            merge = understand(body, method, source)
+            merge = understand(body, method, source.module)
         except NotAMergeError as error:
             reason = str(error)
         if merge is not None:
@@ -211,7 +210,7 @@ def _read_blocks(block: ast.stmt, method: Method, source: Source) -> Iterator[Si
         if isinstance(node, ast.stmt) and node is not block:
             reason = f"it stands in a `{kind}`, and not in the body of the method itself"
             try:
-                is_merge = understand([node], method, source) is not None
+                is_merge = understand([node], method, source.module) is not None
             except NotAMergeError as error:
                 is_merge, reason = True, str(error)
             if is_merge:
