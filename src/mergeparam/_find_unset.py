@@ -14,8 +14,8 @@ from mergeparam._introspect import call_methods, check_instance, unset_params
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ROUTINES = (types.BuiltinFunctionType, types.FunctionType, types.MethodType)
-_OPAQUE_TYPES = (str, int, float, type, types.NoneType, types.ModuleType, *_ROUTINES)
+_ROUTINES: tuple[type, ...] = (types.BuiltinFunctionType, types.FunctionType, types.MethodType)
+_OPAQUE_TYPES: tuple[type, ...] = (str, int, float, type, types.NoneType, types.ModuleType)
 """Types whose values hold no part of a model. A module would lead to everything that is loaded."""
 
 _CONTAINERS = (dict, list, tuple, set, collections.OrderedDict)
@@ -66,7 +66,7 @@ def find_unset(model: object) -> list[Unset]:
     """
     check_instance("find_unset", model)
     _frameworks.load_adapters()
-    opaque_types: list[type] = [*_OPAQUE_TYPES]
+    opaque_types = [*_OPAQUE_TYPES, *_ROUTINES]
     for adapter in _frameworks.adapters:
         opaque_types += adapter.opaque_types
     opaque = tuple(opaque_types)

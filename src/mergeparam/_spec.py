@@ -21,7 +21,7 @@ RAISING: tuple[OnConflict, ...] = ("raise", "raise_if_different")
 POLICIES: tuple[OnConflict, ...] = (*RAISING, "use_call", "use_attribute")
 
 
-def _folded(given: Any) -> Any:  # noqa: ANN401 - whatever was given
+def _folded(given: str | None) -> Any:  # noqa: ANN401 - the name, or whatever else was given
     """Return a name as Python takes it: it folds characters such as the ligature of f and i."""
     return unicodedata.normalize("NFKC", given) if isinstance(given, str) else given
 

@@ -51,7 +51,9 @@ class MergeError(ValueError):
         self.owner = owner
         self.method = method
         self.param = param
-        self.params = (param,) if params is None and param is not None else params
+        if params is None and param is not None:
+            params = (param,)
+        self.params: tuple[str, ...] | None = params
         self.attribute_value = attribute_value
         self.call_value = call_value
 

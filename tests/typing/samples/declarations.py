@@ -81,7 +81,7 @@ Param("training", when=lambda: True, otherwise=True)  # error[pyright, pyrefly, 
 Param()  # error
 Param(1)  # error
 Param("training", "_training")  # error
-Param("training", attribute=1)  # error[pyright, pyrefly, ty]
+Param("training", attribute=1)  # error
 Param("training", on_conflict="use_both")  # error
 Param("training", on_conflict=None)  # error
 Param("training", fallback=True)  # error
