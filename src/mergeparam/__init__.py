@@ -44,6 +44,9 @@ __all__ = [
     "unset_params",
 ]
 
+# Tracebacks, `help` and pickles show the names that users import.
+Param.__module__ = UnsetType.__module__ = provide.__module__ = __name__
+
 _LAZY = {
     "find_unset": "mergeparam._find_unset",
     "merged_params": "mergeparam._introspect",
@@ -67,6 +70,8 @@ def __getattr__(name: str) -> object:
             raise AttributeError(msg) from error
     elif name in _LAZY:
         value = getattr(importlib.import_module(_LAZY[name]), name)
+        if isinstance(value, type):
+            value.__module__ = __name__
     else:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

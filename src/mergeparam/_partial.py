@@ -16,7 +16,7 @@ from mergeparam._declare.signature import (
     read_signature,
     without_parameters,
 )
-from mergeparam.errors import shorten
+from mergeparam.errors import near, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ class strict_partial(functools.partial[T]):  # noqa: N801 - named as what it sta
                 accepted = ", ".join(map(repr, positions)) or "no name"
                 msg = (
                     f"{_written(function, values)} binds {name!r}, which {_name(function)} does "
-                    f"not accept by name. It accepts {accepted}."
+                    f"not accept by name{near(name, [*positions])}. It accepts {accepted}."
                 )
                 raise TypeError(msg)
         strict = _make_strict(function, values, positions)

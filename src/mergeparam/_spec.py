@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 import attrs
 
 from mergeparam._sentinels import MergedType
-from mergeparam.errors import MergeDefinitionError, shorten
+from mergeparam.errors import MergeDefinitionError, near, shorten
 
 if TYPE_CHECKING:
     from mergeparam._declare.signature import OriginalSignature
@@ -109,11 +109,12 @@ class Param:
         if given is None:
             # This is attrs' way around a frozen class.
             object.__setattr__(self, "attribute", name)
-        elif not _is_path(given):
+        elif not _is_path(given) or given.startswith("self."):
+            example = given[5:] if _is_path(given) else f"wrapped.{name}"
             raise MergeDefinitionError(
                 f"Param({name!r}, attribute={shorten(self.attribute)}) is no path to an "
                 f"attribute. Write names with dots between them and without self, such as "
-                f"attribute='wrapped.{name}'."
+                f"attribute={example!r}."
             )
         for option in ("unset", "attribute_unset"):
             held = getattr(self, option)
@@ -124,9 +125,16 @@ class Param:
                     f"written with. Leave it out, or write {option}=UNSET where None is a value; "
                     f"if it differs between the call and the object, unset= and attribute_unset=."
                 )
+        for held in (self.default, self.otherwise):
+            if isinstance(held, MergedType):
+                raise MergeDefinitionError(
+                    f"MERGED is what parameters of methods are written with, and no value for "
+                    f"Param({name!r}). Write a value that the body can use."
+                )
         if self.on_conflict not in POLICIES:
             raise MergeDefinitionError(
-                f"Param({name!r}, on_conflict={shorten(self.on_conflict)}) is no policy. "
+                f"Param({name!r}, on_conflict={shorten(self.on_conflict)}) is no policy"
+                f"{near(str(self.on_conflict), POLICIES)}. "
                 f"Write one of {', '.join(map(repr, POLICIES))}."
             )
         given_both = [self.when is not None, self.otherwise is not attrs.NOTHING]

@@ -88,7 +88,7 @@ class MissingParamError(MergeError):
     >>> merge_param("deterministic", None, None)
     Traceback (most recent call last):
         ...
-    mergeparam.errors.MissingParamError: 'deterministic' is set in neither place: ...
+    mergeparam.errors.MissingParamError: 'deterministic' is set in neither place...
     """
 
 
@@ -102,7 +102,7 @@ class ConflictingParamError(MergeError):
     >>> merge_param("deterministic", True, False)
     Traceback (most recent call last):
         ...
-    mergeparam.errors.ConflictingParamError: 'deterministic' is set in both places: ...
+    mergeparam.errors.ConflictingParamError: 'deterministic' is set in both places...
     """
 
 
@@ -140,6 +140,8 @@ class MergeWarning(UserWarning):
 
 def shorten(value: object) -> str:
     """Return a short `repr` of any value, in one line; a `repr` that raises does no harm."""
+    if value is None or value is True or value is False:
+        return repr(value)  # the values of most errors, at once
     try:
         try:
             text = _SHORTENER.repr(value)
@@ -151,3 +153,11 @@ def shorten(value: object) -> str:
         return "".join([char if char.isprintable() else ascii(char)[1:-1] for char in text])
     except Exception:  # noqa: BLE001 - whatever a foreign repr raises
         return f"<{type(value).__name__} object whose repr raises>"
+
+
+def near(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return the nearest of the known names as a question in brackets; nothing if none is near."""
+    import difflib  # noqa: PLC0415 - only for messages
+
+    found = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {found[0]!r}?)" if found else ""

@@ -73,12 +73,13 @@ def outcomes(set_up, unset):
 '''
 METHODS = ("__call__", "cells", "waiting")
 NEITHER = (
-    "neither place: self.flag is None and the call gave None. Set it in one of them: "
-    "Layer(..., flag=...), or flag=... in the call; or provide it to all calls inside "
-    "`with provide(flag=...):`."
+    "neither place:\n  self.flag is None and the call gave None.\n  Set it in one of them: "
+    "Layer(..., flag=...), or flag=... in the call;\n  or provide it to all calls inside "
+    "`with provide(flag=...):`.\n  "
+    "find_unset(model) lists every object in a model that still needs something."
 )
 BOTH = (
-    "both places: self.flag is True and the call gave 7. Set it in one of them: "
+    "both places:\n  self.flag is True and the call gave 7.\n  Set it in one of them: "
     "leave flag= out of the call, or leave it out of Layer(..., flag=...)."
 )
 EXPECTED = [

@@ -5,18 +5,26 @@ import dataclasses
 import attrs
 import pytest
 
-from mergeparam import ConflictingParamError, MergeError, MissingParamError, merge_param, mergeable
+from mergeparam import (
+    ConflictingParamError,
+    MergeError,
+    MissingParamError,
+    merge_param,
+    mergeable,
+    provide,
+)
 from mergeparam._call import messages
 from mergeparam._call.messages import CallState, bound_again_error, conflict_error, missing_error
 
 HEAD = "Model.Dropout.__call__()"
+NEITHER = "'flag' is set in neither place:\n  self.flag is None and the call gave None.\n  "
 SET_IT = "Set it in one of them:"
-NEITHER = f"'flag' is set in neither place: self.flag is None and the call gave None. {SET_IT}"
-FLAG_OR = ", or flag=... in the call;"
-HOW = f" Dropout(..., flag=...){FLAG_OR}"
-PROVIDE = " or provide it to all calls inside `with provide(flag=...):`."
+FLAG_OR = ", or flag=... in the call"
+HOW = f"{SET_IT} Dropout(..., flag=...){FLAG_OR};\n  "
+PROVIDE = "or provide it to all calls inside `with provide(flag=...):`."
+FIND = "\n  find_unset(model) lists every object in a model that still needs something."
 LEAVE_OUT = f"{SET_IT} leave flag= out of the call, or leave it out of"
-BOTH = f"'flag' is set in both places: self.flag is 1 and the call gave [2]. {LEAVE_OUT}"
+BOTH = "'flag' is set in both places:\n  self.flag is 1 and the call gave [2].\n  " + LEAVE_OUT
 
 PLAIN = CallState("flag", None, None, "flag", "Model.Dropout", "__call__", "Model.Dropout")
 SET = PLAIN._replace(attribute_value=1, call_value=[2])
@@ -27,21 +35,29 @@ NEITHER_BY_HAND, BOTH_BY_HAND = (
     text.replace("self.flag", "the constructor attribute") for text in (NEITHER, BOTH)
 )
 INNER = "the constructor (self.inner._flag)"
-PROVIDED = " the innermost `provide` of it gives None, which here means 'not set'."
+PROVIDED = "the innermost `provide` of it gives None, which here means 'not set'."
 
 
 @pytest.mark.parametrize(
     ("state", "others", "expected"),
     [
-        (PLAIN, [], f"{HEAD}: {NEITHER}{HOW}{PROVIDE}"),
+        (PLAIN, [], f"{HEAD}: {NEITHER}{HOW}{PROVIDE}{FIND}"),
         (
             PLAIN,
             ["a", "b"],
-            f"{HEAD}: {NEITHER}{HOW}{PROVIDE} Also missing in this call: 'a', 'b'.",
+            f"{HEAD}: {NEITHER}{HOW}{PROVIDE}\n  Also missing in this call: 'a', 'b'.{FIND}",
         ),
-        (PLAIN._replace(**INHERITED), [], f"{MERGED_BY}{NEITHER_INNER} {INNER}{FLAG_OR}{PROVIDE}"),
-        (PLAIN._replace(is_provided=True), [], f"{HEAD}: {NEITHER}{HOW}{PROVIDED}"),
-        (CallState("flag", None, None), [], f"{NEITHER_BY_HAND} the constructor{FLAG_OR[:-1]}."),
+        (
+            PLAIN._replace(**INHERITED),
+            [],
+            f"{MERGED_BY}{NEITHER_INNER}{SET_IT} {INNER}{FLAG_OR};\n  {PROVIDE}{FIND}",
+        ),
+        (PLAIN._replace(is_provided=True), [], f"{HEAD}: {NEITHER}{HOW}{PROVIDED}{FIND}"),
+        (
+            CallState("flag", None, None),
+            [],
+            f"{NEITHER_BY_HAND}{SET_IT} the constructor{FLAG_OR}.",
+        ),
         (SET, None, f"{HEAD}: {BOTH} Dropout(..., flag=...)."),
         (SET._replace(**INHERITED), None, f"{MERGED_BY}{BOTH_INNER} {INNER}."),
         (CallState("flag", 1, [2]), None, f"{BOTH_BY_HAND} the constructor."),
@@ -117,8 +133,8 @@ class Adapter:
     ("texts", "tracing", "expected"),
     [
         ([None], False, ""),
-        ([None, "Look at ", "Other "], False, " Look at flag"),
-        ([b"raises", "Other "], False, " Other flag"),
+        ([None, "Look at ", "Other "], False, "\n  Look at flag"),
+        ([b"raises", "Other "], False, "\n  Other flag"),
         (["Look at "], True, ""),
     ],
 )
@@ -127,15 +143,64 @@ def test_hints_of_frameworks(texts, tracing, expected, monkeypatch):
     monkeypatch.setattr(messages, "adapters", [Adapter(text) for text in texts])
     monkeypatch.setattr(messages, "is_tracing", lambda: tracing)
 
-    assert f"{HEAD}: {NEITHER}{HOW}{PROVIDE}{expected}" == str(missing_error(PLAIN))
+    assert f"{HEAD}: {NEITHER}{HOW}{PROVIDE}{FIND}{expected}" == str(missing_error(PLAIN))
     assert f"{HEAD}: {BOTH} Dropout(..., flag=...).{expected}" == str(conflict_error(SET))
 
 
 def test_values_are_shortened(inject):
     """Long values, and those whose `repr` raises, fit into the message."""
-    cls = type("Layer", (), {"flag": "x" * 1000, "__call__": lambda self, *, flag=None: flag})
+    cls = written()
+    cls.flag = "x" * 1000
     rude = type("Rude", (), {"__repr__": lambda self: 1 / 0})()
 
     with pytest.raises(MergeError, match=r"gave <Rude instance at \w+>\.") as caught:
         mergeable("flag")(cls)()(flag=rude)
     assert 400 > len(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"flga": 1}, "What is provided here: 'flga' (did you mean 'flag'?)."),
+        ({"mode": 1, "x": 2}, "What is provided here: 'mode', 'x'."),
+    ],
+)
+def test_what_is_provided_instead(values, says, inject):
+    """A misspelled name in `provide` is not silent where the call inside gets nothing."""
+    layer = mergeable("flag")(written())()
+    with provide(**values), pytest.raises(MissingParamError) as caught:
+        layer()
+
+    assert str(caught.value).endswith(f"\n  {says}")
+    with pytest.raises(MissingParamError) as caught:
+        layer()
+    assert "What is provided" not in str(caught.value)
+
+
+def written():
+    """Return a class whose method has a parameter that can be merged."""
+    return type("Layer", (), {"flag": None, "__call__": lambda self, *, flag=None: flag})
+
+
+def test_provide_without_with(inject):
+    """The error of the next call says that it was never entered; entering any ends that."""
+    layer, says = mergeable("flag")(written())(), "`provide(flag=...)` was never entered: write"
+    scope = provide(flag=1)
+    with pytest.raises(MissingParamError) as caught:
+        layer()
+    assert says in str(caught.value)
+
+    with scope:
+        assert 1 == layer()
+    with pytest.raises(MissingParamError) as caught:
+        layer()
+    assert says not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [True, {"flag": True}])
+def test_provide_by_position(given):
+    """It takes values by name, and says how."""
+    with pytest.raises(
+        TypeError, match=r"by name, and .* was given by position\. Write provide\("
+    ):
+        provide(given)

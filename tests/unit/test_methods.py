@@ -187,6 +187,8 @@ def test_unwrap(found, length):
         *[(name, "signature cannot be read") for name in ("proxy", "call", "magic")],
         *[(name, f"no method '{name}'.*method=") for name in ("missing", "__call__", "__init__")],
         ("__private", "no method '__private'"),
+        ("lambda", r"did you mean 'lambda_'\?\)\. It has 'plain', 'alias', .*, or name another"),
+        ("plain,alias", r"It has 'plain', .*, or give several as a tuple: method=\('encode', "),
     ],
 )
 def test_no_method(name, match):

@@ -1,5 +1,6 @@
 """What `import mergeparam` gives, and what it leaves for later."""
 
+import pickle
 import subprocess
 import sys
 from importlib import metadata
@@ -27,6 +28,19 @@ def test_a_name_is_the_same_object_ever_after():
 
     assert first is mergeparam.find_unset
     assert first is vars(mergeparam)["find_unset"]
+
+
+def test_types_show_the_name_that_users_import():
+    """Their module is the package, or the module of errors; they pickle by that name."""
+    types = [
+        value
+        for name in mergeparam.__all__
+        if isinstance(value := getattr(mergeparam, name), type)
+    ]
+
+    assert {"mergeparam", "mergeparam.errors"} == {cls.__module__ for cls in types}
+    assert "<class 'mergeparam.strict_partial'>" == repr(mergeparam.strict_partial)
+    assert types == pickle.loads(pickle.dumps(types))
 
 
 def test_no_such_name():

@@ -192,8 +192,8 @@ def test_all_missing_parameters_are_named(attributes, call, provided, missing, s
 
     assert missing == caught.value.params
     others = ", ".join(map(repr, missing[1:]))
-    also = f" Also missing in this call: {others}." if others else ""
-    assert str(caught.value).endswith(f":`.{also}")
+    also = f"\n  Also missing in this call: {others}." if others else ""
+    assert f":`.{also}\n  find_unset(model) lists" in str(caught.value)
 
 
 def test_one_missing_parameter_is_named_while_tracing(monkeypatch):

@@ -28,6 +28,12 @@ def test_normal_form():
         ({"name": "a.b"}, "no parameter's name"),
         ({"name": "x", "attribute": "a.class"}, "no path"),
         ({"name": "x", "attribute": "a..b"}, "no path.*wrapped.x"),
+        ({"name": "x", "attribute": "self.a.b"}, "no path.*without self, such as .*='a.b'"),
+        ({"name": "x", "attribute": "self.a[0]"}, "no path.*without self, such as .*='wrapped.x'"),
+        (
+            {"name": "x", "on_conflict": "user_call"},
+            r"no policy \(did you mean 'use_call'\?\)\. W",
+        ),
         ({"name": "x", "attribute": ""}, "no path"),
         ({"name": "x", "attribute": 3}, "no path"),
         ({"name": "x", "on_conflict": "explode"}, "no policy.*'use_call'"),
@@ -41,6 +47,8 @@ def test_normal_form():
         ({"name": "x", "when": callable}, "needs a function.*and what.*Write both"),
         ({"name": "x", "otherwise": None}, "needs a function.*and what.*Write both"),
         ({"name": "x", "when": "rate", "otherwise": 1}, "when='rate'.*lambda self"),
+        ({"name": "x", "default": MERGED}, "MERGED is what parameters of methods are written with"),
+        ({"name": "x", "otherwise": MERGED, "when": callable}, "MERGED is what .* Write a value"),
     ],
 )
 def test_checks(arguments, match):

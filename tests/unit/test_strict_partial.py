@@ -133,6 +133,7 @@ def test_refused_calls(function, bound, args, given, error, says):
     [
         (positional_only, {"a": 1}, "does not accept by name"),
         (wrapper, {"e": 1}, "accepts 'a', 'b', 'c', 'd'"),
+        (layer, {"flga": 1}, r"by name \(did you mean 'flag'\?\)\. It accepts"),
         (lambda: None, {"a": 1}, "It accepts no name"),
         (1, {"a": 1}, "binds arguments of a function, and 1 is none"),
         (sorted, {"deterministic": True}, "sorted does not accept by name"),

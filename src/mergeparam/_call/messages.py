@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from mergeparam._call.provide import LATEST, provided_names
 from mergeparam._frameworks import adapters, is_tracing
-from mergeparam.errors import ConflictingParamError, MergeError, MissingParamError, shorten
+from mergeparam.errors import ConflictingParamError, MergeError, MissingParamError, near, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +34,13 @@ def missing_error(state: CallState, others: Sequence[str] = ()) -> MissingParamE
     how = f"{_constructor(state)}, or {state.param}=... in the call"
     if state.is_provided:
         unset = shorten(state.call_value)
-        how += f"; the innermost `provide` of it gives {unset}, which here means 'not set'"
+        how += f";\n  the innermost `provide` of it gives {unset}, which here means 'not set'"
     elif state.owner is not None:
-        how += f"; or provide it to all calls inside `with provide({state.param}=...):`"
+        how += f";\n  or provide it to all calls inside `with provide({state.param}=...):`"
     if others:
-        how += f". Also missing in this call: {', '.join(map(repr, others))}"
+        how += f".\n  Also missing in this call: {', '.join(map(repr, others))}"
+    if state.owner is not None:
+        how += ".\n  find_unset(model) lists every object in a model that still needs something"
     return _error(MissingParamError, state, "neither place", how, others)
 
 
@@ -70,10 +73,10 @@ def _error(kind: type[E], state: CallState, where: str, how: str, others: Sequen
     if state.attribute is not None:
         attribute = f"self.{state.attribute}"
     return kind(
-        f"{place}{state.param!r} is set in {where}: "
-        f"{attribute} is {shorten(state.attribute_value)} "
-        f"and the call gave {shorten(state.call_value)}. "
-        f"Set it in one of them: {how}.{_hint(state, is_missing=kind is MissingParamError)}",
+        f"{place}{state.param!r} is set in {where}:"
+        f"\n  {attribute} is {shorten(state.attribute_value)} "
+        f"and the call gave {shorten(state.call_value)}."
+        f"\n  Set it in one of them: {how}.{_hints(state, is_missing=kind is MissingParamError)}",
         owner=state.owner,
         method=state.method,
         param=state.param,
@@ -93,14 +96,22 @@ def _constructor(state: CallState) -> str:
     return f"{state.owner.rpartition('.')[2]}(..., {argument or state.param}=...)"
 
 
-def _hint(state: CallState, *, is_missing: bool) -> str:
-    """Say, as one more sentence, what a framework may have done to the parameter."""
+def _hints(state: CallState, *, is_missing: bool) -> str:
+    """Say, in more lines, what is provided instead, and what a framework may have done."""
     if is_tracing():
         return ""
+    hints = ""
+    if is_missing and state.owner is not None and not state.is_provided:
+        listed = [f"{name!r}{near(name, [state.param])}" for name in provided_names()]
+        if listed:
+            hints += f"\n  What is provided here: {', '.join(listed)}."
+        if state.param in LATEST[0]:
+            call = f"provide({state.param}=...)"
+            hints += f"\n  The last `{call}` was never entered: write `with` in front of it."
     for adapter in adapters:
         # Hints read what frameworks hold inside, which may change; the error comes all the same.
         with contextlib.suppress(Exception):
             text = adapter.hint(state, is_missing=is_missing)
             if text is not None:
-                return f" {text}"
-    return ""
+                return f"{hints}\n  {text}"
+    return hints

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import types
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 from weakref import ref
 
 import attrs
 
 from mergeparam._frameworks import UNKNOWN_KEY, Adapter, load_adapters, scope_followers
+from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping
@@ -76,6 +77,9 @@ _NOTHING.key = None
 
 _CURRENT: ContextVar[Scope] = ContextVar("mergeparam.provide", default=_NOTHING)
 
+LATEST: list[Mapping[str, object]] = [_NOTHING.values]
+"""What the last call of `provide` was given, until any is entered. Only messages ask for it."""
+
 
 class provide:  # noqa: N801 - a context manager, named as one writes it
     """Provide values to every merged call inside that got neither.
@@ -125,12 +129,18 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
     can_be_suspended = True
     """Whether code outside of the `with` may run before it ends, where a coroutine opens it."""
 
-    def __init__(self, /, **values: object) -> None:
+    def __init__(self, /, *positional: Never, **values: object) -> None:
         """Take the values; they are provided from `with` on."""
-        self._values = values
+        if positional:
+            raise TypeError(
+                f"provide takes values by name, and {shorten(positional[0])} was given by "
+                f"position. Write provide(name=...), or provide(**values) of a dictionary."
+            )
+        self._values = LATEST[0] = values
 
     def __enter__(self) -> None:
         """Open a scope inside the one that is open here."""
+        LATEST[0] = _NOTHING.values
         load_adapters()
         outer = _CURRENT.get()
         if outer.owner() is None:
@@ -268,6 +278,11 @@ Adapter.scopes, Adapter.provided = living.scopes, staticmethod(provided)
 def is_provided(name: str) -> bool:
     """Whether anything is provided under this name here, the `unset` object too."""
     return provided(name, _NOTHING) is not _NOTHING
+
+
+def provided_names() -> list[str]:
+    """Return the names under which something is provided here."""
+    return [name for name in _CURRENT.get().values if is_provided(name)]
 
 
 def _close(scope: Scope, innermost: Scope, left: Scope) -> None:

@@ -245,9 +245,10 @@ def _also_missing(self: object, suffix: str, first: str, given: Mapping[str, obj
         if here is None or (level.owner, level.name) != (here.owner, here.name):
             continue
         for param in level.params:
+            if param.name == first:
+                continue
             # A property may raise anything; then the error speaks of the other parameters alone.
             with contextlib.suppress(Exception):
-                is_given = given[param.name] is not param.unset or param.name == first
-                if not is_given and is_needed(self, param):
+                if given[param.name] is param.unset and is_needed(self, param):
                     missing.append(param.name)
     return missing

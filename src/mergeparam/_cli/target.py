@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mergeparam._bench import Refusal, refusing
 from mergeparam._introspect import merged_methods
-from mergeparam.errors import shorten
+from mergeparam.errors import near, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,8 @@ def _class_in(module: ModuleType, name: str) -> type:
         found = getattr(found, part, None)
     if not isinstance(found, type):
         kind = "nothing" if found is None else f"{shorten(found)}, which is no class,"
-        msg = f"{module.__name__} has {kind} under the name {name}"
+        hint = near(name, dir(module))
+        msg = f"{module.__name__} has {kind} under the name {name}{hint}"
         raise Refusal(msg)
     return found
 

@@ -18,7 +18,7 @@ from mergeparam._declare.signature import read_defaults, read_parameters
 from mergeparam._frameworks import adapters
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import RAISING, Param
-from mergeparam.errors import MergeDefinitionError, shorten
+from mergeparam.errors import MergeDefinitionError, near, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -208,13 +208,10 @@ def _undeclared(
     who: str, missing: list[str], method: Method, declared: list[str]
 ) -> MergeDefinitionError:
     """Say which parameters are missing, what may be meant, and how to declare the first."""
-    import difflib  # noqa: PLC0415 - only for messages
-
     name, var_keyword = missing[0], method.parameters.var_keyword
     # `**kwargs` does not help.
     hint = "" if var_keyword is None else f" (**{var_keyword} does not declare one)"
-    for near in difflib.get_close_matches(name, declared, n=1):
-        hint += f" (did you mean {near!r}?)"
+    hint += near(name, declared)
     return MergeDefinitionError(
         f"{who} {', '.join(map(repr, missing))}{hint}. Declare it in the signature: "
         f"def {method.name}(self, ..., *, {name}=MERGED){_suggest_other_method(method, missing)}."

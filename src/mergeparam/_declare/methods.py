@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mergeparam._compat import qualified_name
 from mergeparam._declare.signature import Parameters, read_defaults, read_parameters
-from mergeparam.errors import MergeDefinitionError, shorten
+from mergeparam.errors import MergeDefinitionError, near, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,9 +70,16 @@ def find_method(cls: type, name: str) -> Method:
     definer = find_definer(cls, name)
     label = f"{cls.__qualname__}.{name}()"
     if definer is None:
+        known = [key for key in dir(cls) if key[0] != "_" or key == "__call__"]
+        own = [key for key, held in vars(cls).items() if key in known and callable(held)]
+        listed = f"It has {', '.join(map(repr, own))}. " if own else ""
+        fix = f"name another one with method={(own or ['forward'])[0]!r}"
+        if not name.isidentifier():
+            fix = "give several as a tuple: method=('encode', 'decode')"
         raise MergeDefinitionError(
-            f"{cls.__qualname__} has no method {given!r} to merge parameters in. "
-            f"Define it, or name another one with @mergeable(..., method='forward')."
+            f"{cls.__qualname__} has no method {given!r} to merge parameters in"
+            f"{near(given, known)}. "
+            f"{listed}Define it, or {fix}."
         )
     found = vars(definer)[name]
     if isinstance(found, staticmethod | classmethod | property):
