@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import typing
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +13,24 @@ from mergeparam._spec import RAISING
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
-    import inspect
-
     from mergeparam._spec import Param
 
 
-def merged_params(target: object, method: str = "__call__") -> tuple[Param, ...]:
+def merged_params(target: object, method: str | None = None) -> tuple[Param, ...]:
     """Return how the parameters of a method are merged.
 
     Args:
         target: a class, subscripted (`Layer[int]`) or not, or an instance.
-        method: the method's name.
+        method: the method's name. Left out, it is `__call__` where that is merged, else the one
+            merged method.
 
     Returns:
         The `Param`s in the order of the signature, those of bases included, with private names as
         Python mangles them; none where a subclass overrides the method and does not merge in it.
+
+    Raises:
+        MergeDefinitionError: a merged class has no such method.
+        TypeError: no method is named, and several are merged, none of them `__call__`.
 
     >>> from mergeparam import MERGED, mergeable, merged_params
     >>> @mergeable("deterministic")
@@ -37,15 +41,15 @@ def merged_params(target: object, method: str = "__call__") -> tuple[Param, ...]
     ['deterministic']
     """
     cls = _class_in(target) or type(target)
-    return tuple(param for _, param in declarations(cls, method))
+    return tuple(param for _, param in declarations(cls, _method_of(cls, method)))
 
 
-def merged_signature(target: object, method: str = "__call__") -> inspect.Signature:
+def merged_signature(target: object, method: str | None = None) -> inspect.Signature:
     """Return the signature of a method, without the object itself.
 
     Args:
         target: a class, or an instance.
-        method: the method's name.
+        method: the method's name; left out, it is found as by `merged_params`.
 
     Returns:
         What callers may write: of a class, for any of its instances; of an instance, for this
@@ -56,6 +60,7 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
 
     Raises:
         MergeDefinitionError: the target has no such method, or its signature cannot be read.
+        TypeError: no method is named, and several are merged, none of them `__call__`.
 
     >>> from mergeparam import MERGED, mergeable, merged_signature
     >>> @mergeable("deterministic")
@@ -70,6 +75,7 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     """
     named = _class_in(target)
     cls = named or type(target)
+    method = _method_of(cls, method)
     signature = read_signature(find_method(cls, method).found)
     first, *others = signature.parameters.values()
     if first.kind in POSITIONAL:  # self, which the call binds
@@ -82,12 +88,12 @@ def merged_signature(target: object, method: str = "__call__") -> inspect.Signat
     return without_parameters(signature, gone, required)
 
 
-def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
+def unset_params(obj: object, method: str | None = None) -> tuple[str, ...]:
     """Return the names that must still be given at call time.
 
     Args:
         obj: an instance.
-        method: the method's name.
+        method: the method's name; left out, it is found as by `merged_params`.
 
     Returns:
         The names of the parameters that the constructor has not set, that nothing is provided
@@ -95,7 +101,9 @@ def unset_params(obj: object, method: str = "__call__") -> tuple[str, ...]:
         whose `when` is false for this object is not needed.
 
     Raises:
-        TypeError: `obj` is a merged class.
+        MergeDefinitionError: a merged class has no such method.
+        TypeError: `obj` is a merged class; or no method is named, and several are merged, none of
+            them `__call__`.
 
     >>> from mergeparam import MERGED, mergeable, unset_params
     >>> @mergeable("deterministic")
@@ -125,6 +133,9 @@ def route(obj: object, /, **flags: Any) -> dict[str, Any]:  # noqa: ANN401 - val
         have a default; none whose `when` is false for it. What counts is `__call__`; where that
         is not merged (PyTorch's modules, Keras' layers), every merged method counts.
 
+    Raises:
+        TypeError: `obj` is a merged class.
+
     >>> from mergeparam import MERGED, mergeable, route
     >>> @mergeable("deterministic")
     ... class Dropout:
@@ -136,6 +147,7 @@ def route(obj: object, /, **flags: Any) -> dict[str, Any]:  # noqa: ANN401 - val
     >>> route(Dropout(False), deterministic=True), route(len, deterministic=True)
     ({}, {})
     """
+    check_instance("route", obj)
     unset = {
         param.name
         for method in call_methods(type(obj))
@@ -147,14 +159,29 @@ def route(obj: object, /, **flags: Any) -> dict[str, Any]:  # noqa: ANN401 - val
 
 def call_methods(cls: type) -> tuple[str, ...]:
     """Return the merged methods that a call of an instance comes to."""
-    merged = merged_methods(cls)
-    return ("__call__",) if "__call__" in merged else merged
+    return ("__call__",) if declarations(cls, "__call__") else merged_methods(cls)
 
 
 def merged_methods(cls: type) -> tuple[str, ...]:
-    """Return the names of the methods in which something is merged."""
-    names = dict.fromkeys(level.name for level in merged_methods_of(cls))
-    return tuple(name for name in names if declarations(cls, name))
+    """Return the names of the methods in which something is merged, aliases left out."""
+    found: dict[int, str] = {}
+    for level in merged_methods_of(cls):
+        if declarations(cls, level.name):
+            found.setdefault(id(inspect.getattr_static(cls, level.name)), level.name)
+    return tuple(found.values())
+
+
+def _method_of(cls: type, given: str | None) -> str:
+    """Return the method that a question is about, if it names none the one that is merged."""
+    if given is not None:
+        is_there = hasattr(cls, given) or not merged_methods(cls)
+        # It knows private names, and says what methods there are.
+        return given if is_there else find_method(cls, given).name
+    methods = call_methods(cls) or ("__call__",)
+    if len(methods) > 1:
+        listed = ", ".join([f"method={name!r}" for name in methods])
+        raise TypeError(f"{cls.__qualname__} merges in several methods. Write one of {listed}.")
+    return methods[0]
 
 
 def _class_in(target: object) -> type | None:

@@ -70,23 +70,77 @@ def test_nothing_merged(target):
     assert {} == route(target, flag=True)
 
 
-def test_another_method():
-    """`method=` names another method; where `__call__` is not merged, flags go to the others."""
+@pytest.fixture
+def several(inject):
+    """Return a function that makes a class with merged methods of these names, and aliases."""
 
-    @mergeable("flag", method="forward")
+    def several(*methods, **aliases):
+        class Layer:
+            flag = mode = None
+
+            def forward(self, x=0, *, flag=MERGED):
+                return flag
+
+            def encode(self, *, mode=MERGED, flag=MERGED): ...
+
+            def __call__(self, **kwargs):
+                return self.forward(**kwargs)
+
+        for alias, name in aliases.items():
+            setattr(Layer, alias, vars(Layer)[name])
+        for name in {"forward", "encode"} - {*methods}:
+            delattr(Layer, name)
+        return mergeable("flag", method=methods)(Layer)
+
+    return several
+
+
+def test_the_one_merged_method(several):
+    """It is meant where none is named, and `route` gives it its flags; an alias is the same."""
+    for cls in (several("forward"), several("forward", evaluate="forward")):
+        layer = cls()
+
+        assert ["flag"] == names(merged_params(cls)) == names(merged_params(cls, "forward"))
+        assert ("flag",) == unset_params(layer) == unset_params(layer, method="forward")
+        assert ("(x=0, *, flag=None)", "(x=0, *, flag)") == (
+            str(merged_signature(cls)),
+            str(merged_signature(layer)),
+        )
+        assert 3 == layer(**route(layer, flag=3, other=4))
+    stacked = mergeable("flag", method="evaluate")(mergeable("x", method="forward")(_two_names()))
+    assert ["x", "flag"] == names(merged_params(stacked))
+
+
+def _two_names():
     class Layer:
-        flag = None
+        x = flag = None
 
-        def forward(self, flag=MERGED):
-            return flag
+        def forward(self, *, x=None, flag=None): ...
 
-        def __call__(self, **kwargs):
-            return self.forward(**kwargs)
+        evaluate = forward
 
-    assert ["flag"] == names(merged_params(Layer, "forward"))
-    assert () == merged_params(Layer)
-    assert ("flag",) == unset_params(Layer(), method="forward")
-    assert 3 == Layer()(**route(Layer(), flag=3, other=4))
+    return Layer
+
+
+def test_several_merged_methods(several):
+    """`__call__` is meant if it is one of them, by an alias too; else the error names them all."""
+    cls = several("forward", "encode")
+    says = r"merges in several methods\. Write one of method='\w+', method='\w+'\."
+    for question in (merged_params, merged_signature, unset_params):
+        with pytest.raises(TypeError, match=says):
+            question(cls())
+
+    called = mergeable("mode", method="encode")(several("forward", "encode", __call__="forward"))
+    assert ["flag"] == names(merged_params(called))
+    assert ("flag",) == unset_params(called())
+    assert {"flag": 1} == route(called(), flag=1, mode=2)
+
+
+@pytest.mark.parametrize("question", [merged_params, merged_signature, unset_params])
+def test_no_such_method(question, several):
+    """A misspelled method is not one that merges nothing."""
+    with pytest.raises(MergeDefinitionError, match="no method 'forwrad'.*did you mean 'forward'"):
+        question(several("forward")(), "forwrad")
 
 
 def test_the_nearest_declaration_counts(layer):
@@ -126,6 +180,7 @@ def test_private_names_as_python_mangles_them():
         def __call__(self, *, __flag=MERGED): ...
 
     assert ("_Layer__flag",) == unset_params(Layer())
+    assert "(*, _Layer__flag)" == str(merged_signature(Layer()))
 
 
 # Signatures.
@@ -221,7 +276,7 @@ def test_unset_params_and_route(layer):
     assert {} == route(layer())
 
 
-@pytest.mark.parametrize("question", [unset_params, find_unset])
+@pytest.mark.parametrize("question", [unset_params, find_unset, route])
 def test_class_instead_of_an_instance(layer, question):
     """A merged class has no attributes to look at, so the question makes no sense."""
     with pytest.raises(TypeError, match="asks what an instance holds.*Give an instance"):
