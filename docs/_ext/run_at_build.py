@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sphinx.application import Sphinx
 
-_MODULES = "run_at_build_modules"
+_MODULES, _SETUP = "run_at_build_modules", "run_at_build_setup"
 
 
 class _Running(SphinxDirective):
@@ -113,6 +113,70 @@ class RunDirective(_Running):
         return module
 
 
+class MistakesDirective(_Running):
+    """Show code that is wrong, beside what is said of it: an error, a warning, or an exit code.
+
+    Blank lines separate the mistakes. The block with `:setup:` is run before each of them, so that
+    none changes what another one finds.
+    """
+
+    has_content = True
+    option_spec: ClassVar[dict[str, Callable[[str], Any]]] = {"setup": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        """Return a table with a row for each mistake."""
+        if "setup" in self.options:
+            self.env.temp_data[_SETUP] = "\n".join(self.content)
+            return [self._block(self.env.temp_data[_SETUP], "python")]
+        group = nodes.tgroup(cols=2)
+        body = nodes.tbody()
+        for mistake in split_mistakes("\n".join(self.content)):
+            said = what_is_said(mistake, self.env.temp_data[_SETUP], self.env.srcdir)
+            if not said:
+                msg = f"nobody says anything about {mistake}"
+                raise self.error(msg)
+            is_command = mistake.startswith("$")
+            code = self._block(mistake, "console" if is_command else "python", "prose")
+            cells = nodes.entry("", code), nodes.entry("", self._printed(said, "text", "prose"))
+            body += nodes.row("", *cells)
+        group += [nodes.colspec(colwidth=2), nodes.colspec(colwidth=3), body]
+        return [nodes.table("", group, classes=["mistakes"])]
+
+
+def split_mistakes(text: str) -> list[str]:
+    """Return the mistakes in a block."""
+    return [mistake.strip("\n") for mistake in re.split(r"\n\n+", text)]
+
+
+def what_is_said(mistake: str, setup: str, docs: str | Path) -> str:
+    """Return the errors and warnings that code leads to, or what a failing command prints."""
+    if mistake.startswith("$ "):
+        done = _run_command(mistake.removeprefix("$ "), Path(docs) / "_examples")
+        return done.stderr if done.returncode else ""
+    module = types.ModuleType("mistakes")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        exec(setup, vars(module))  # noqa: S102 - the page's own code
+        try:
+            code = compile(mistake, "mistakes.py", "exec")  # what stands in no file is generated
+            exec(code, vars(module))  # noqa: S102 - likewise
+        except Exception as error:  # noqa: BLE001 - that is what the page is about
+            return _end_of_traceback(error)
+    return "".join([f"{item.category.__name__}: {item.message}\n" for item in warned])
+
+
+def _run_command(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    program, *arguments = shlex.split(command)
+    return subprocess.run(  # noqa: S603 - the page's own command
+        [sys.executable, "-m", program, *arguments],
+        cwd=folder,
+        env=os.environ | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 class CommandDirective(_Running):
     """Run a command in the folder `_examples`, and show its output."""
 
@@ -126,15 +190,7 @@ class CommandDirective(_Running):
     def run(self) -> list[nodes.Node]:
         """Return the command, and the output."""
         folder = Path(self.env.srcdir) / "_examples"
-        program, *arguments = shlex.split(self.arguments[0])
-        done = subprocess.run(  # noqa: S603 - the page's own command
-            [sys.executable, "-m", program, *arguments],
-            cwd=folder,
-            env=os.environ | {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = _run_command(self.arguments[0], folder)
         if done.returncode != self.options.get("exit-code", 0):
             msg = f"exit code {done.returncode}: {done.stderr}"
             raise self.error(msg)
@@ -178,6 +234,7 @@ def _end_of_traceback(error: BaseException | str) -> str:
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the directives with Sphinx."""
     app.add_directive("run", RunDirective)
+    app.add_directive("mistakes", MistakesDirective)
     app.add_directive("command", CommandDirective)
     app.add_directive("benchmarks", BenchmarksDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

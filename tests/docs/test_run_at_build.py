@@ -11,6 +11,7 @@ import pytest
 for package in ("sphinx", "myst_parser"):
     pytest.importorskip(package, reason=f"without {package} no documentation can be built")
 
+MISTAKES = "```{mistakes}\n:setup:\n\nright = 1\n```\n\n```{mistakes}\n"
 EXTENSIONS = Path(__file__).parents[2] / "docs" / "_ext"
 
 
@@ -79,6 +80,7 @@ def test_a_section_of_the_report(build):
         ("```{run}\nimport warnings\nwarnings.warn('no')\n```\n", "it was UserWarning"),
         ("```{command} mergeparam show no_such_module\n```\n", "exit code 2"),
         ("```{benchmarks} None\n```\n", "has no section 'None'"),
+        (f"{MISTAKES}right\n```\n", "nobody says anything about right"),
     ],
 )
 def test_surprises_fail_the_build(build, page, says):
@@ -87,6 +89,16 @@ def test_surprises_fail_the_build(build, page, says):
 
     assert 0 != code
     assert says in stderr
+
+
+def test_mistakes_are_shown_with_what_is_said(build):
+    """Each stands beside its error, warning, or what the command printed."""
+    code, text, _ = build(f"{MISTAKES}wrong\n\nright = 2\n1 / 0\n\n$ mergeparam shwo\n```\n")
+
+    assert 0 == code
+    assert re.search(r"wrong\s+NameError: name 'wrong' is not defined", text)
+    assert re.search(r"right = 2\s+1 / 0\s+ZeroDivisionError: division by zero", text)
+    assert "invalid choice: 'shwo'" in text
 
 
 def test_expected_errors_are_shown(build):
