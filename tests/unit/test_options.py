@@ -63,7 +63,11 @@ def test_attribute():
         ([Param("own")], ATTRIBUTE, "by name, and none is"),
         (["timeout"], {"unset": (None, UNSET)}, r"Param\('timeout', unset=.*one object"),
         (["timeout"], {"on_conflict": "first"}, r"Param\('timeout', on_conflict='first'\)"),
-        (["timeout"], {"onconflict": "use_call"}, "'onconflict'; 'on_conflict' may be.*inject"),
+        (
+            ["timeout"],
+            {"onconflict": "use_call"},
+            "'onconflict' .did you mean 'on_conflict'",
+        ),
         (["timeout"], {"fallback": 1}, "no option 'fallback'. It has method, attribute, unset"),
         (["timeout"], {"when": callable}, r"Param has: write Param\('...', when="),
         ([], {"attribute_unset": None}, "Param has"),
@@ -77,5 +81,5 @@ def test_refused(params, options, match):
 
 def test_refused_at_once():
     """What is wrong with an option needs no class to be found."""
-    with pytest.raises(TypeError, match="no option 'methods'; 'method' may be meant"):
+    with pytest.raises(TypeError, match="no option 'methods' .did you mean 'method'"):
         mergeable("timeout", methods=("get", "post"))

@@ -47,7 +47,10 @@ def test_normal_form():
         ({"name": "x", "when": callable}, "needs a function.*and what.*Write both"),
         ({"name": "x", "otherwise": None}, "needs a function.*and what.*Write both"),
         ({"name": "x", "when": "rate", "otherwise": 1}, "when='rate'.*lambda self"),
-        ({"name": "x", "default": MERGED}, "MERGED is what parameters of methods are written with"),
+        (
+            {"name": "x", "default": MERGED},
+            "MERGED is what parameters",
+        ),
         ({"name": "x", "otherwise": MERGED, "when": callable}, "MERGED is what .* Write a value"),
     ],
 )

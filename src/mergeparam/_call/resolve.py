@@ -85,7 +85,7 @@ def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: obje
 # What these functions close over are plain values: Dynamo cannot trace objects of attrs in cells.
 def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
     """Make the private method that is called where neither has set a parameter."""
-    suffix, unset, default = method.names.suffix, param.unset, param.default
+    unset, default = param.unset, param.default
     wanted, attribute, called, owner = param.name, param.attribute, method.name, method.owner
     held, may_stay_unset = param.attribute_unset, default is unset
     default_for = evaluator(unset if default is attrs.NOTHING else default)
@@ -104,13 +104,13 @@ def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
             if value is not unset or may_stay_unset:
                 return value
         cls, is_given = type(self).__qualname__, not takes_default
-        state = CallState(wanted, held, unset, attribute, cls, called, owner, is_given)
-        others: list[str] = []
+        argument, others = "", list[str]()
         # Dynamo traces no frames; in a compiled call the error names one parameter.
         if not is_tracing():
-            state = state._replace(argument=constructor_argument(type(self), attribute))
+            argument = constructor_argument(type(self), attribute)
             merge = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
-            others = _also_missing(self, suffix, wanted, merge.f_locals)
+            others = _also_missing(self, owner, called, wanted, merge.f_locals)
+        state = CallState(wanted, held, unset, attribute, cls, called, owner, is_given, argument)
         raise missing_error(state, others)
 
     def constant(self: object) -> Any:  # noqa: ANN401 - likewise
@@ -148,10 +148,11 @@ def make_conflict(
                 f"@mergeable({wanted!r}) on top of that class."
             )
         cls = type(self).__qualname__
-        state = CallState(wanted, attribute_value, call_value, attribute, cls, called, owner)
-        if not is_tracing():
-            state = state._replace(argument=constructor_argument(type(self), attribute))
-        raise conflict_error(state)
+        argument = "" if is_tracing() else constructor_argument(type(self), attribute)
+        values = attribute_value, call_value
+        raise conflict_error(
+            CallState(wanted, *values, attribute, cls, called, owner, argument=argument)
+        )
 
     return conflict
 
@@ -232,17 +233,17 @@ def is_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - values are any obj
         return False
 
 
-def _also_missing(self: object, suffix: str, first: str, given: Mapping[str, object]) -> list[str]:
+def _also_missing(
+    self: object, owner: str, method: str, first: str, given: Mapping[str, object]
+) -> list[str]:
     """Return the names of the other parameters that are missing in a call.
 
     The local variables of the call are `given`. Parameters before the first one are merged there.
     """
-    levels = list(merged_methods_of(type(self)))
-    here = next((level for level in levels if level.names.suffix == suffix), None)
     missing: list[str] = []
-    for level in levels:
+    for level in merged_methods_of(type(self)):
         # Stacked decorators have a declaration each, in the class of the first one.
-        if here is None or (level.owner, level.name) != (here.owner, here.name):
+        if level.name != method or level.owner != owner:
             continue
         for param in level.params:
             if param.name == first:

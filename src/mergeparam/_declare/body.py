@@ -130,7 +130,11 @@ def constructor_argument(cls: type, attribute: str) -> str:
         if field.name == attribute:
             return field.alias if field.init else ""
     code = getattr(unwrap(cls.__init__)[-1], "__code__", None)  # type: ignore[misc]  # of itself
-    return _stored_parameter(code, attribute) if isinstance(code, CodeType) else ""
+    if not isinstance(code, CodeType):
+        return ""
+    # Decoding takes long, and mostly the names are the same.
+    has_it = attribute in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return attribute if has_it else _stored_parameter(code, attribute)
 
 
 def _loads(code: CodeType, name: str) -> bool:

@@ -149,13 +149,9 @@ def make_params(given: tuple[object, ...], by_name: Callable[[str], Param]) -> t
 
 def refuse_options(unknown: Iterable[str]) -> NoReturn:
     """Say which options the decorator has, and which one may be meant."""
-    import difflib  # noqa: PLC0415 - only for messages
-
     options = ("method", "attribute", "unset", "on_conflict", "default", "provide", "inject")
     name, *_ = unknown
-    hint = "".join(
-        [f"; {near!r} may be meant" for near in difflib.get_close_matches(name, options, 1)]
-    )
+    hint = near(name, options)
     if name in attrs.fields_dict(Param):
         hint = f", and Param has: write Param('...', {name}=...)"
     raise MergeDefinitionError(
