@@ -202,7 +202,7 @@ def test_errors(make):
     ("attribute", "given", "text"),
     [
         (None, None, "Missing.*'gain' is set in neither place.*gain=... in the call"),
-        (2.0, 3.0, r"Conflicting.*'gain' is set in both places: self\.gain is .*\d"),
+        (2.0, 3.0, r"Conflicting.*'gain' is set in both places:.*self\.gain is .*\d"),
         (torch.tensor([2.0]), torch.tensor([3.0]), r"Conflicting.*self\.gain is .*\d"),
         (nn.Parameter(torch.tensor([2.0])), [3.0], r"Conflicting.*self\.gain is .*\d"),
         (nn.ReLU(), print, "Conflicting.*ReLU"),

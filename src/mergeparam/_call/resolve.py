@@ -104,7 +104,8 @@ def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
             if value is not unset or may_stay_unset:
                 return value
         cls, is_given = type(self).__qualname__, not takes_default
-        argument, others = "", list[str]()
+        argument = ""
+        others: list[str] = []
         # Dynamo traces no frames; in a compiled call the error names one parameter.
         if not is_tracing():
             argument = constructor_argument(type(self), attribute)

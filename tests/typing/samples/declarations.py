@@ -77,7 +77,7 @@ Param("training", when=lambda layer: layer.rate > 0, otherwise=attrs.Factory(lis
 reveal_type(param.attribute_unset)  # revealed: object
 reveal_type(param.otherwise)  # revealed: Any
 Param("training", when=True, otherwise=True)  # error
-Param("training", when=lambda: True, otherwise=True)  # error[pyright, pyrefly, ty]
+Param("training", when=lambda: True, otherwise=True)  # error
 Param()  # error
 Param(1)  # error
 Param("training", "_training")  # error
