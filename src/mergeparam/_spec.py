@@ -134,7 +134,7 @@ class Param:
         if self.on_conflict not in POLICIES:
             raise MergeDefinitionError(
                 f"Param({name!r}, on_conflict={shorten(self.on_conflict)}) is no policy"
-                f"{near(str(self.on_conflict), POLICIES)}. "
+                f"{near(shorten(self.on_conflict), POLICIES)}. "
                 f"Write one of {', '.join(map(repr, POLICIES))}."
             )
         given_both = [self.when is not None, self.otherwise is not attrs.NOTHING]
