@@ -178,13 +178,14 @@ def _run_command(command: str, folder: Path) -> subprocess.CompletedProcess[str]
 
 
 class CommandDirective(_Running):
-    """Run a command in the folder `_examples`, and show its output."""
+    """Run a command in the folder `_examples`, and show its output; with `:wrap:`, as prose."""
 
     required_arguments = 1
     final_argument_whitespace = True
     option_spec: ClassVar[dict[str, Callable[[str], Any]]] = {
         "exit-code": directives.nonnegative_int,
         "language": directives.unchanged,
+        "wrap": directives.flag,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -195,9 +196,10 @@ class CommandDirective(_Running):
             msg = f"exit code {done.returncode}: {done.stderr}"
             raise self.error(msg)
         printed = (done.stdout + done.stderr).replace(f"{folder}{os.sep}", "")
+        prose = ["prose"] if "wrap" in self.options else []
         return [
             self._block(f"$ {self.arguments[0]}", "console"),
-            self._printed(printed, self.options.get("language", "text")),
+            self._printed(printed, self.options.get("language", "text"), *prose),
         ]
 
 
