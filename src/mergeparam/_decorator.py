@@ -82,7 +82,7 @@ def mergeable(
         inject: `"inline"` splices the merge into the method's code, `"wrap"` puts a generated
             wrapper with the same signature around it. `"auto"` splices where this interpreter
             and the method allow it; the environment variable `MERGEPARAM_INJECT` overrules it.
-        **unknown: none; they are here to be refused with a list of those that there are.
+        **unknown: there are no others; what is given is refused, with a list of the options.
 
     Returns:
         The same class, with its methods merged and its specification in `__mergeable__`. Put
@@ -91,8 +91,10 @@ def mergeable(
     Raises:
         MergeDefinitionError: the declaration cannot be right: a name that no listed method or no
             attribute has, that is given twice or merged already; a default that would count as
-            set; a required parameter behind; a static or class method; a callable that cannot
-            be read; a generator with `provide`; a parameter left at `MERGED`.
+            set; a required parameter that follows; a static or class method; a callable that
+            cannot be read; a generator with `provide`; a parameter left at `MERGED`; an unknown
+            option, options without a name that they hold for, `attribute` with several names,
+            and what `Param` refuses.
 
     Warns:
         MergeWarning: a merged body reads the raw attribute or merges once more, `__init__`

@@ -56,7 +56,7 @@ class Param:
         default: what is used where neither is set: a value, or `attrs.Factory`. With
             `attrs.Factory(f, takes_self=True)`, `f(self)` decides, and may return `unset` for
             "still missing". The `unset` object itself, such as `default=None`, says that the
-            parameter may stay unset: the body sees `None` then.
+            parameter may stay unset: the body sees that object then.
         when: a predicate of the object. Where `when(self)` is false, the body sees `otherwise`,
             whatever is set or provided, and callers need not give anything: "required only if
             the rate is positive" (google/flax PR #1191 asks for it). It is asked in every call.
