@@ -28,7 +28,8 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    parser = argparse.ArgumentParser(prog="mergeparam", description="Look at merged classes.")
+    description = "Show, measure, check and declare merges."
+    parser = argparse.ArgumentParser(prog="mergeparam", description=description)
     version = getattr(mergeparam, "__version__", "that is not installed")
     parser.add_argument("--version", action="version", version=f"mergeparam {version}")
     parsers = parser.add_subparsers(metavar="COMMAND")
