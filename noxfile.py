@@ -110,6 +110,13 @@ def frameworks_oldest(session: nox.Session) -> None:
 
 
 @nox.session(python=FIRST)
+def tensorflow(session: nox.Session) -> None:
+    """Run the tests with TensorFlow, which is too large to stand beside all others."""
+    session.install("-e", ".[test]", "tensorflow-cpu>=2.20")
+    session.run("pytest", "tests/frameworks/test_tensorflow.py", *session.posargs)
+
+
+@nox.session(python=FIRST)
 def coverage(session: nox.Session) -> None:
     """Report what `tests` and `frameworks-newest` have covered together."""
     session.install("coverage[toml]")

@@ -39,6 +39,49 @@ def other():
     return Other()
 
 
+def test_decorated_functions(read):
+    """Each call has a scope; a coroutine has one only while it runs."""
+
+    @provide(flag=1)
+    def plain(depth):
+        """Read."""
+        return [read(), *(plain(depth - 1) if depth else ()), read()]
+
+    @types.coroutine
+    def pause():
+        yield
+
+    @provide(flag=2)
+    async def suspended():
+        before = read()
+        await pause()
+        return before, read()
+
+    running = suspended()
+    running.send(None)
+    with pytest.raises(MissingParamError):
+        read()
+    with pytest.raises(StopIteration) as stopped:
+        running.send(None)
+
+    assert (2, 2) == stopped.value.value
+    assert [1, 1, 1, 1] == plain(1)
+    assert ("plain", "Read.") == (plain.__name__, plain.__doc__)
+    with pytest.raises(MissingParamError, match="neither place") as raised:
+        read()
+    assert "never entered" not in str(raised.value)
+
+
+@pytest.mark.parametrize("keyword", ["def", "async def"])
+def test_decorated_generators(keyword):
+    """They would leave their scopes to whoever takes the values."""
+    space = {}
+    exec(f"{keyword} values(): yield", space)
+
+    with pytest.raises(TypeError, match=r"@provide\(flag=\.\.\.\) is on values\(\), a generator"):
+        provide(flag=1)(space["values"])
+
+
 def test_plain_method(read):
     """Every call in the body takes the merged value, and none behind it."""
 

@@ -5,16 +5,24 @@ import importlib.util
 import sys
 import warnings
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from unittest import mock
 
 import pytest
 
-from mergeparam import MERGED, MergeWarning, _frameworks, find_unset, mergeable, provide
+from mergeparam import (
+    MERGED,
+    MergeError,
+    MergeWarning,
+    _frameworks,
+    find_unset,
+    mergeable,
+    provide,
+)
 from mergeparam._call.provide import provided
 from mergeparam._frameworks import Adapter, load_adapters
 
-REAL = {"IPython", "flax.linen", "jax", "torch", "typeguard"}
+REAL = {"IPython", "flax.linen", "jax", "tensorflow", "torch", "typeguard"}
 
 
 @pytest.fixture(autouse=True)
@@ -201,3 +209,26 @@ def test_adapter_does_nothing_by_default():
     assert adapter.hint(None, is_missing=True) is None
     assert () == adapter.opaque_types == adapter.children(object())
     assert not adapter.follows_scopes
+
+
+def test_provided_in_a_graph(tmp_path, monkeypatch, waiting):
+    """A graph of TensorFlow's would keep a provided value; the package is made up."""
+    (tmp_path / "tensorflow.py").write_text("inside = []\ninside_function = lambda: bool(inside)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    module = f"{_frameworks.__name__}.tensorflow"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    tensorflow = importlib.import_module("tensorflow")
+    waiting("tensorflow")
+
+    try:
+        load_adapters()
+        (adapter,) = _frameworks.scope_followers
+        scope = SimpleNamespace(values={"flag": 1})
+        adapter.reading(scope, "flag")
+        tensorflow.inside.append("a trace")
+        adapter.reading(scope, "other")
+        with pytest.raises(MergeError, match="'flag' is provided while TensorFlow traces"):
+            adapter.reading(scope, "flag")
+    finally:
+        del sys.modules["tensorflow"], sys.modules[module]

@@ -144,3 +144,14 @@ def test_private_methods_have_names(inject):
     for name, held in private.items():
         expected = name, f"{layer.__qualname__}.{name}", __name__
         assert expected == (held.__name__, held.__qualname__, held.__module__)
+
+
+def test_autograph_leaves_it_alone(inject):
+    """TensorFlow would compile methods, and what objects are called by, without their merge."""
+    layer = mergeable("flag", method="own")(make())
+    space = {"flag": None, "__call__": lambda self, *, flag=None: flag}
+    called = mergeable("flag")(type("Called", (), space))
+
+    assert hasattr(layer.own, "autograph_info__")
+    assert not hasattr(layer, "autograph_info__")
+    assert hasattr(called(), "autograph_info__")

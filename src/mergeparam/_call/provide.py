@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, TypeVar
 from weakref import ref
 
 import attrs
@@ -15,6 +16,8 @@ from mergeparam.errors import shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping
     from types import TracebackType
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 @attrs.define(eq=False, init=False, repr=False)
@@ -97,6 +100,9 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
     kept from closing is dropped when the `provide` around it closes, or as soon as nobody holds
     its `provide` object any more.
 
+    As a decorator of a function or a coroutine function it opens a scope for each call. A
+    coroutine provides only while it runs, not to what runs while it is suspended.
+
     Under `jax.jit` the provided values are part of the cache key, so a function that was traced
     under other values is traced again. A value that has a hash is taken not to change, as a
     static argument is. Under `torch.compile` reading a provided value breaks the graph.
@@ -122,6 +128,11 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
     >>> with provide(deterministic=True):
     ...     Dropout()(1.0), Dropout(False)(1.0), Dropout()(1.0, deterministic=False)
     ('kept', 'dropped', 'dropped')
+    >>> @provide(deterministic=True)
+    ... def evaluate(x):
+    ...     return Dropout()(x)
+    >>> evaluate(1.0)
+    'kept'
     """
 
     __slots__ = ("__weakref__", "_values")
@@ -182,6 +193,37 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         # over in this way.
         for follower in scope_followers:
             follower.closed_elsewhere(self)
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function: its body runs with the values provided, in a scope of its own.
+
+        Raises:
+            TypeError: it is a generator function, whose scope would stay open for its consumer.
+        """
+        import inspect  # noqa: PLC0415 - most programs only write `with`
+
+        LATEST[0] = _NOTHING.values
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            written = f"provide({', '.join([f'{name}=...' for name in self._values])})"
+            raise TypeError(
+                f"@{written} is on {function.__qualname__}(), a generator, and its scope would "
+                f"stay open for whoever takes its values. Write `with {written}:` around the part "
+                f"of the body that does not yield."
+            )
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - its own
+                return await run_in_steps(function(*args, **kwargs), self._values)
+
+            return awaited  # type: ignore[return-value]  # of the same signature
+
+        @functools.wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - likewise
+            with self:
+                return function(*args, **kwargs)
+
+        return inside  # type: ignore[return-value]  # of the same signature
 
     def __repr__(self) -> str:
         """Return how it was written."""

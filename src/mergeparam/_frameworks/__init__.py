@@ -14,7 +14,7 @@ from mergeparam._frameworks.adapter import UNKNOWN_KEY as UNKNOWN_KEY
 from mergeparam._frameworks.adapter import Adapter as Adapter  # noqa: TC001 - exported
 from mergeparam.errors import MergeWarning
 
-_waiting = {"IPython", "flax.linen", "jax", "torch", "typeguard"}
+_waiting = {"IPython", "flax.linen", "jax", "tensorflow", "torch", "typeguard"}
 """Frameworks without an adapter so far. A module of this package holds it as `ADAPTER`."""
 
 _OLDEST = {"flax.linen": (0, 12, 6), "jax": (0, 8, 1), "torch": (2, 11)}

@@ -27,7 +27,10 @@ class TorchAdapter(Adapter):
 
     def check_param(self, method: Method, param: Param) -> None:
         """Refuse to merge what `nn.Module` sets in every object, unless calls overrule it."""
-        is_module = issubclass(method.cls, torch.nn.Module)
+        # Under Keras' PyTorch backend every layer is a module too. Its author says `training` as
+        # under any other backend, and only the methods that fit and evaluate set it.
+        is_keras = any(base.__module__.startswith("keras.") for base in method.cls.__mro__)
+        is_module = issubclass(method.cls, torch.nn.Module) and not is_keras
         if is_module and param.attribute in _SET_BY_MODULE and param.on_conflict != "use_call":
             raise MergeDefinitionError(
                 f"{method.label} merges {param.name!r} with self.{param.attribute}, which "

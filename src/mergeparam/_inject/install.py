@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
 
 _ABSENT: Any = object()
+# TensorFlow's AutoGraph compiles functions anew from their source, where no merge is. It leaves
+# alone functions and callable objects that have this mark of its own work.
+_AUTOGRAPH_MARK = "autograph_info__"
 _NAMES = "__module__", "__name__", "__qualname__", "__doc__"
 
 
@@ -102,6 +105,8 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
             aliases = [name for name, held in vars(cls).items() if held is found]
             changes += [(cls, name, made) for name in {method.name, *aliases}]
         changes += [(carrier, name, made) for name, made in _private_methods(cls, plan).items()]
+        if method.name == "__call__":
+            changes.append((carrier, _AUTOGRAPH_MARK, {}))
     methods = (*[plan.method for plan in plans], *own_methods(cls))
     changes += [
         (carrier, MERGED_ATTRIBUTE, MERGED),
@@ -126,6 +131,7 @@ def _changes_of_function(
         (function, "__defaults__", defaults),
         (function, "__kwdefaults__", kwdefaults),
         (function, *optional_annotations(function, unset)),
+        (function, _AUTOGRAPH_MARK, {}),
     ]
     explicit = vars(function).get("__signature__")
     if explicit is not None:

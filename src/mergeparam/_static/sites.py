@@ -229,9 +229,9 @@ def _class_problem(node: ast.ClassDef, source: Source) -> str | None:
         origin = _decorator_origin(decorator, source)
         if origin.startswith(("flax.", "jax.")) and origin.rpartition(".")[2] in _LIFTS:
             return f"`@{ast.unparse(decorator)}` lifts the class; lift it where it is used"
-    # TensorFlow compiles what it calls from source again, in which there is no merge then.
+    # TensorFlow compiles what it calls from source again, but leaves merged methods alone.
     if any(origin.partition(".")[0] == "tensorflow" for origin in source.imports.values()):
-        return "TensorFlow's AutoGraph compiles the source of a method, and would lose the merge"
+        return "TensorFlow's AutoGraph may compile the method now, and leaves merged methods alone"
     return None
 
 
