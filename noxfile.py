@@ -158,7 +158,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=FIRST)
 def typing(session: nox.Session) -> None:
     """Check what type checkers say of the package that is installed."""
-    session.install(".[bench,cli]", "--group", "typing", "--group", "compared")
+    session.install(".[bench,cli,migrate]", "--group", "typing", "--group", "compared")
     session.run("pytest", "tests/typing", *session.posargs)
 
 
