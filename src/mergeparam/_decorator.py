@@ -242,5 +242,5 @@ def _plan(
         original=read_original(method.function),
         provides=provides,
     )
-    take_until_gone(number, code, merged)
+    take_until_gone(number, suffix, code, merged)
     return Plan(declaration, merged, code)

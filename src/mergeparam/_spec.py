@@ -167,6 +167,15 @@ class PrivateNames(NamedTuple):
     suffix: str  # in which the names of the class's private methods end
     unset_globals: dict[str, str]  # by private method, without suffix, a global in its place
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Remember the suffix: a class that has been sent may come back, or another made of it."""
+        sent_suffixes.add(self.suffix)
+        return PrivateNames, tuple(self)
+
+
+sent_suffixes: set[str] = set()
+"""The suffixes of classes that were pickled by value; they are not used again."""
+
 
 @attrs.frozen
 class MergedMethod:

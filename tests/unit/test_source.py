@@ -1,6 +1,7 @@
 """The merge as source text (golden), and the private names that it reads."""
 
 import gc
+import pickle
 import textwrap
 import types
 
@@ -289,3 +290,15 @@ def test_private_methods_of_their_own(inject):
     # The base's own question about a conflict is answered by the class that merges again.
     assert f"_mergeparam_conflict_flag{own}" in vars(cls)
     assert ((2, 3), ("other", 2), 1) == (cls()(), cls().other(), base.__call__(cls()))
+
+
+def test_names_of_what_was_sent_are_not_used_again(inject):
+    """A class that was pickled by value may come back, and then meet later ones."""
+    cls = mergeable("flag")(make(types.ModuleType("layers")))
+    sent = pickle.dumps(cls.__mergeable__.methods[0].names)
+    del cls
+    gc.collect()
+
+    later = [mergeable("flag")(make(types.ModuleType("layers"))) for _ in range(20)]
+    names = [cls.__mergeable__.methods[0].names for cls in later]
+    assert pickle.loads(sent).suffix not in [name.suffix for name in names]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
+from mergeparam._spec import sent_suffixes
 
 if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
@@ -72,7 +73,7 @@ def free_suffix() -> tuple[int, str]:
     return number, f"_{_process}_{os.getpid()}_{number}"
 
 
-def take_until_gone(number: int, *holders: object) -> None:
+def take_until_gone(number: int, suffix: str, *holders: object) -> None:
     """Let nobody else have the number as long as one of its holders exists.
 
     The code alone would not do: the next decorator of a stack, or a tool, puts other code in its
@@ -84,7 +85,7 @@ def take_until_gone(number: int, *holders: object) -> None:
         nonlocal left
         del _taken[id(reference)]
         left -= 1
-        if not left:
+        if not left and suffix not in sent_suffixes:
             _free.append(number)
 
     for holder in holders:
