@@ -292,6 +292,12 @@ CHANGES = {
         "    def __call__(self): ...\n    def __call__",
         "defines __call__.. more than once",
     ),
+    "replaced": ("    def __init__", "    __call__ = other\n\n    def __init__", "more than once"),
+    "replaced in a branch": (
+        "    def __init__",
+        "    if True:\n        def __call__(self, x, flag=None): ...\n    def __init__",
+        "defines __call__.. more than once",
+    ),
     "static": ("    def __call__", "    @staticmethod\n    def __call__", "in no method"),
     "field": ("    def __init__", "    flag = False\n\n    def other", "'flag' is False, which"),
     "field call": (
@@ -353,6 +359,35 @@ def test_hoist():
 
     assert "            return 1\n        x = x + inner()\n        return x, flag" in after
     assert outcomes(text) == outcomes(after)
+
+
+LOCAL = (
+    "import math as local",
+    "from math import e as local",
+    "def local(): ...",
+    "class local: ...",
+    "with x as local: ...",
+    "for local in x: ...",
+    "try: ...\nexcept Exception as local: ...",
+    "match x:\n    case [*local]: ...",
+    "match x:\n    case {**local}: ...",
+    "match x:\n    case int() as local: ...",
+    "x = self.rate > (local := 3)",
+)
+
+
+@pytest.mark.parametrize("before", LOCAL)
+def test_condition_with_local_name(before):
+    """A condition that asks for a local name stays: a predicate would find another one."""
+    body = f"{before}\nif self.rate > local:\n    {STRICT}"
+    assert "it stands in a `if`" in reason_of(layer(body), hoist=True, even_if_wrong=True)
+
+
+@pytest.mark.parametrize("before", ["self = x", "for self in x: ...", "x = (self := x)"])
+def test_hoist_over_another_self(before):
+    """A merge stays where the object is another one by then."""
+    reason = reason_of(layer(f"{before}\n{STRICT}"), hoist=True)
+    assert reason == "line 12 changes 'self' before it"
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ def _is_of_object(condition: ast.expr, method: Method) -> bool:
         *(ast.BoolOp, ast.boolop, ast.UnaryOp, ast.unaryop, ast.Compare, ast.cmpop),
         *(ast.BinOp, ast.operator, ast.Attribute, ast.Name, ast.Constant, ast.expr_context),
     )
-    local = {access.name for access in method.accesses if access.is_write} | {*method.params}
+    local = {*bound_names(method.node)} - {method.receiver}
     # A private name is another one outside of the class's body.
     parts = {part for path in paths(method, condition) for part in path.split(".")}
     return (
@@ -337,3 +337,26 @@ def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, Function | ast.Lambda | ast.ClassDef):
             yield from own_nodes(child)
+
+
+def bound_names(*scope: ast.AST) -> Iterator[str]:
+    """Yield each name that the body of a class or function binds, as often as it does."""
+    for node in (inner for part in scope for inner in own_nodes(part)):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                yield name
+            case ast.alias():
+                yield node.asname or node.name.partition(".")[0]
+            case (
+                ast.ExceptHandler(name=str(name))
+                | ast.MatchAs(name=str(name))
+                | ast.MatchStar(name=str(name))
+                | ast.MatchMapping(rest=str(name))
+            ):
+                yield name
+        for child in ast.iter_child_nodes(node):
+            is_overload = isinstance(child, Function) and any(
+                dotted(decorator).endswith("overload") for decorator in child.decorator_list
+            )
+            if isinstance(child, Function | ast.ClassDef) and not is_overload:
+                yield child.name

@@ -15,6 +15,7 @@ from mergeparam._static.check import MERGE_FUNCTIONS
 from mergeparam._static.merges import (
     Merge,
     NotAMergeError,
+    bound_names,
     merge_function,
     own_nodes,
     paths,
@@ -239,12 +240,7 @@ def _method_problem(method: Method, source: Source) -> str | None:
     """Return why nothing can be merged in a method, whatever is in its body."""
     if method.name in _CONSTRUCTORS:
         return f"{method.name}() makes the object"
-    same = [
-        item
-        for item in source.owners[id(method.node)].body
-        if isinstance(item, Function) and item.name == method.name
-    ]
-    if any(not _is_overload(item) for item in same if item is not method.node):
+    if [*bound_names(source.owners[id(method.node)])].count(method.name) > 1:
         return f"the class defines {method.name}() more than once"
     for node in method.node.decorator_list:
         origin = _decorator_origin(node, source)
@@ -259,10 +255,6 @@ def _decorator_origin(node: ast.expr, source: Source) -> str:
     if origin == "functools.partial" and isinstance(node, ast.Call) and node.args:
         return resolve(node.args[0], source.imports)
     return origin
-
-
-def _is_overload(function: Function) -> bool:
-    return any(dotted(node).endswith("overload") for node in function.decorator_list)
 
 
 def _merge_problem(  # noqa: PLR0911 - one reason after the other
@@ -302,6 +294,8 @@ def _passed_problem(
     words = {merge.param, *(part for path in used for part in path.split("."))}
     words |= {"locals", "vars", "setattr", "__dict__"}
     for statement in passed:
+        if method.receiver in bound_names(ast.Module([statement], [])):
+            return f"line {statement.lineno} changes {method.receiver!r} before it"
         for node in () if isinstance(statement, Function) else own_nodes(statement):
             if type(node) in _EARLY:
                 return f"line {node.lineno} {_EARLY[type(node)]} before it"  # type: ignore[attr-defined]
