@@ -256,6 +256,10 @@ REFUSED = {
     ),
     "private condition": (f"if self.__rate > 0:\n    {STRICT}", "it stands in a `if`"),
     "condition of the call": (f"if self.rate > x:\n    {STRICT}", "it stands in a `if`"),
+    "reads all": (
+        f"if self.rate > 0:\n    {STRICT}\nx = locals()",
+        "line 14 reads 'flag' where `self.rate > 0` is false, too",
+    ),
 }
 
 

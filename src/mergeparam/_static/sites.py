@@ -23,6 +23,7 @@ from mergeparam._static.merges import (
 )
 from mergeparam._static.model import Class as Read
 from mergeparam._static.model import Default, Function, Module, dotted, read_module, resolve
+from mergeparam._static.rules import READS_ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -356,7 +357,7 @@ def _line_without(
     for node in nodes:
         inner: Iterable[ast.AST] = () if id(node) in removed else ast.iter_child_nodes(node)
         match node:
-            case ast.Name(id=name) if name == param and id(node) not in removed:
+            case ast.Name(id=name) if name in {param, *READS_ALL} and id(node) not in removed:
                 return node.lineno
             case ast.If() if ast.unparse(node.test) == test:
                 inner = node.orelse
