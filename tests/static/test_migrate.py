@@ -255,6 +255,7 @@ REFUSED = {
         "line 16 changes what `self.rate > 0` asks for",
     ),
     "private condition": (f"if self.__rate > 0:\n    {STRICT}", "it stands in a `if`"),
+    "private global": (f"if self.rate > __limit:\n    {STRICT}", "it stands in a `if`"),
     "condition of the call": (f"if self.rate > x:\n    {STRICT}", "it stands in a `if`"),
     "reads all": (
         f"if self.rate > 0:\n    {STRICT}\nx = locals()",

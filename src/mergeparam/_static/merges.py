@@ -275,11 +275,12 @@ def _is_of_object(condition: ast.expr, method: Method) -> bool:
     local = {*bound_names(method.node)} - {method.receiver}
     # A private name is another one outside of the class's body.
     parts = {part for path in paths(method, condition) for part in path.split(".")}
+    names = names_in(condition)
     return (
         bool(parts)
-        and not names_in(condition) & local
+        and not names & local
         and all(isinstance(node, allowed) for node in ast.walk(condition))
-        and not any(part.startswith("__") for part in parts)
+        and not any(part.startswith("__") for part in parts | names)
     )
 
 
