@@ -371,6 +371,12 @@ def test_jump_out_of_the_merge(source, match):
         extract_merge(source, "self, d", ())
 
 
+def test_parameter_with_the_name_of_the_marker():
+    """Without its end in sight, nothing is taken for the merge: it would return from the body."""
+    with pytest.raises(SpliceError, match="_mergeparam_end is no global in the merge"):
+        extract_merge("d = None", "self, d, _mergeparam_end", ())
+
+
 def test_merge_is_extracted_once():
     """Methods that look the same share the template; other cells or parameters need another."""
     source = "if d is None:\n    d = self.d\n"

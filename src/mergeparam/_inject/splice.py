@@ -180,6 +180,8 @@ def extract_merge(source: str, signature: str, cells: tuple[str, ...]) -> Merge:
                 break
             if item.opcode != _EXTENDED_ARG:
                 decoded.append(item)
+    else:
+        raise SpliceError(f"{_MARKER} is no global in the merge")
 
     instructions = []
     for item in decoded:
