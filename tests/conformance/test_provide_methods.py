@@ -82,6 +82,21 @@ def test_decorated_generators(keyword):
         provide(flag=1)(space["values"])
 
 
+def test_decorated_too_late():
+    """What returns before the body runs would provide nothing, and is refused."""
+
+    async def waiting(): ...
+
+    def values():
+        yield
+
+    with pytest.raises(TypeError, match=r"is on .*values\(\), a generator"):
+        provide(flag=1)(contextlib.contextmanager(values))
+    for early in (type("Layer", (), {}), functools.wraps(waiting)(lambda: waiting())):
+        with pytest.raises(TypeError, match="returns before the code runs"):
+            provide(flag=1)(early)
+
+
 def test_plain_method(read):
     """Every call in the body takes the merged value, and none behind it."""
 

@@ -10,6 +10,7 @@ from weakref import ref
 
 import attrs
 
+from mergeparam._declare.methods import unwrap
 from mergeparam._frameworks import UNKNOWN_KEY, Adapter, load_adapters, scope_followers
 from mergeparam.errors import shorten
 
@@ -198,19 +199,27 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         """Decorate a function: its body runs with the values provided, in a scope of its own.
 
         Raises:
-            TypeError: it is a generator function, whose scope would stay open for its consumer.
+            TypeError: it is a generator function, whose scope would stay open for its consumer; a
+                class; or something around a generator or coroutine function, which returns
+                before the body runs.
         """
         import inspect  # noqa: PLC0415 - most programs only write `with`
 
         LATEST[0] = _NOTHING.values
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            written = f"provide({', '.join([f'{name}=...' for name in self._values])})"
+        inner, is_coroutine = unwrap(function)[-1], inspect.iscoroutinefunction(function)
+        written = f"provide({', '.join([f'{name}=...' for name in self._values])})"
+        if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
             raise TypeError(
                 f"@{written} is on {function.__qualname__}(), a generator, and its scope would "
                 f"stay open for whoever takes its values. Write `with {written}:` around the part "
                 f"of the body that does not yield."
             )
-        if inspect.iscoroutinefunction(function):
+        if isinstance(function, type) or (inspect.iscoroutinefunction(inner) and not is_coroutine):
+            raise TypeError(
+                f"@{written} is on {function.__qualname__}, which returns before the code runs "
+                f"that the values are for. Put it on that code, right above its def."
+            )
+        if is_coroutine:
 
             @functools.wraps(function)
             async def awaited(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - its own
