@@ -320,7 +320,7 @@ def test_registry_of_a_function_from_elsewhere():
 
 
 def test_what_the_decorator_adds_is_private():
-    """The class gets private names and its specification; the base and the module nothing."""
+    """The class gets private names, a mark and its specification; base and module nothing."""
 
     class Parent(Base):
         def __call__(self, *, flag=None, mask=UNSET):
@@ -337,7 +337,8 @@ def test_what_the_decorator_adds_is_private():
     mergeable(*params, method=("__call__", "forward"))(Layer)
     added = {*vars(Layer), *globals()} - before[0] - before[2]
 
-    assert {"__call__", "__mergeable__"} == {name for name in added if name[:12] != "_mergeparam_"}
+    public = {name for name in added if name[:12] != "_mergeparam_"}
+    assert {"__call__", "__mergeable__", "autograph_info__"} == public
     assert before[1] == dict(vars(Parent))
 
 
