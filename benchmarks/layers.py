@@ -48,8 +48,8 @@ def default_of(layer: object) -> bool:
     return layer is not None
 
 
-# What the source may refer to.
-KNOWN = {"UNSET": UNSET, "NOT_GIVEN": object(), "default_of": default_of, "variable": VARIABLE}
+# What the source may refer to. A class stays the same in copies, which a plain object does not.
+KNOWN = {"UNSET": UNSET, "NOT_GIVEN": object, "default_of": default_of, "variable": VARIABLE}
 
 
 @attrs.frozen
