@@ -350,6 +350,11 @@ def test_sequential(pair):
         with pytest.raises(MissingParamError) as caught:
             nn.Sequential([first, cls()]).init(KEYS, X, **given)
         assert "Sequential" not in str(caught.value)
+    # Where a call and a constructor differ, it has dropped nothing.
+    model = nn.Sequential([cls(deterministic=True)])
+    with pytest.raises(ConflictingParamError) as caught:
+        jax.jit(lambda flag: model.init(KEYS, X, deterministic=flag))(True)
+    assert "Sequential" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["jit", "remat", "scan"])

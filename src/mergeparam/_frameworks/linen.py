@@ -79,15 +79,14 @@ class LinenAdapter(Adapter):
                         f"is not the constructor's value, even if that was handed on: "
                         f"{_UNTRACED[held['name']]}."
                     )
-                continue
             # A lifted transformation drops keyword arguments unless it was told to keep them.
-            if is_lifted and not held["enable_kwargs"] and param in held["kwargs"]:
+            elif is_lifted and not held["enable_kwargs"] and param in held["kwargs"]:
                 return (
                     f"nn.{held['name']} ignores keyword arguments, and {param}=... was one: "
                     f"give it by position, or to the constructor."
                 )
             # The first layer is called before the loop that binds `layer` has begun.
-            if not is_lifted and "layer" in held and param in held["kwargs"]:
+            elif not is_lifted and "layer" in held and param in held["kwargs"]:
                 return (
                     f"nn.Sequential hands keyword arguments to its first layer only, and "
                     f"{param}=... was one: give it to the constructors of the others."
