@@ -124,8 +124,10 @@ def find_forwards(files: Iterable[File]) -> Iterator[str]:
     for file in files:
         for read in file.source.module.classes:
             for method in read.methods.values():
-                held = _held(file.source.owners[id(method.node)], layers)
-                for flag in [name for name in method.params if name in flags]:
+                taken = [name for name in method.params if name in flags]
+                # Most methods take no flag, and this walks through the whole class.
+                held = _held(file.source.owners[id(method.node)], layers) if taken else {}
+                for flag in taken:
                     uses = [
                         a for a in method.accesses if a.name == flag and id(a.node) not in gone
                     ]
