@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from mergeparam._bench import Refusal
+from mergeparam._cli.terminal import has_colours
 from mergeparam._static.check import UNREADABLE
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def _ask(what: str, diff: str) -> str:
 
 
 def _print(diff: str) -> None:
-    """Print a difference, in colours on a terminal where Rich, of the extra `cli`, is there."""
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and importlib.util.find_spec("rich"):
+    """Print a difference."""
+    if has_colours():
         from rich.console import Console  # noqa: PLC0415
         from rich.syntax import Syntax  # noqa: PLC0415
 

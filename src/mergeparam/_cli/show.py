@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dis
-import importlib.util
 import inspect
 import json
-import os
 import shutil
 import sys
 import textwrap
@@ -16,6 +14,7 @@ import attrs
 
 from mergeparam._bench.method import inline_source, read_subject
 from mergeparam._cli import target
+from mergeparam._cli.terminal import has_colours
 from mergeparam._declare.methods import declarations
 from mergeparam._declare.signature import original_signature, read_signature
 from mergeparam._introspect import merged_methods
@@ -71,8 +70,7 @@ def run(options: argparse.Namespace) -> int:
         write = bytecode_of if options.form == "bytecode" else source_of
         subjects = [read_subject(cls, name) for cls in classes for name in merged_methods(cls)]
         text = "\n\n".join(map(write, subjects))
-    if is_terminal and not os.environ.get("NO_COLOR") and importlib.util.find_spec("rich"):
-        # Of the extra `cli`.
+    if has_colours():
         from rich.console import Console  # noqa: PLC0415
         from rich.syntax import Syntax  # noqa: PLC0415
 
