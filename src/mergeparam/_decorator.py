@@ -20,7 +20,13 @@ from mergeparam._declare.checks import (
     make_params,
     refuse_options,
 )
-from mergeparam._declare.methods import carrier_of, merged_names, own_methods, unwrap
+from mergeparam._declare.methods import (
+    carrier_of,
+    find_definer,
+    merged_names,
+    own_methods,
+    unwrap,
+)
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
@@ -213,7 +219,8 @@ def _plan(
     is_own = method.ownership == "own"
     unset_globals = share_unset(declaration) if is_own else {}
     number, suffix = free_suffix()
-    names = PrivateNames(suffix, unset_globals)
+    reads_itself = find_definer(method.cls, "__getattribute__") is not None
+    names = PrivateNames(suffix, unset_globals, is_own, reads_itself)
 
     code, size = None, 0
     if strategy != "wrap" and not provides:

@@ -166,6 +166,8 @@ class PrivateNames(NamedTuple):
 
     suffix: str  # in which the names of the class's private methods end
     unset_globals: dict[str, str]  # by private method, without suffix, a global in its place
+    in_own_module: bool = False  # whether the function's module has our other globals
+    through_class: bool = False  # whether private methods are read from the object's class
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Remember the suffix: a class that has been sent may come back, or another made of it."""

@@ -143,7 +143,12 @@ def merge_for(code):
                 **draw.choice(CONDITIONS),
             ),
         ),
-        PrivateNames(draw.choice(["", "_2"]), draw.choice([{}, shared])),
+        PrivateNames(
+            draw.choice(["", "_2"]),
+            draw.choice([{}, shared]),
+            in_own_module=draw.choice([False, True]),
+            through_class=draw.choice([False, True]),
+        ),
         may_receive_merged=draw.choice([(), (merged,)]),
         unnamed=draw.choice([(), (parameters.all[0],)]),
     )

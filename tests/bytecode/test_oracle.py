@@ -109,6 +109,7 @@ PARAMS = {
         )
         for policy, otherwise in zip(POLICIES, (None, True, 1, UNSET), strict=True)
     },
+    "default": Param("d", default=1),
     "dotted": Param("d", attribute="inner.d"),
     "dotted, pinned": Param("d", attribute="inner._d", on_conflict="use_attribute"),
     "jumps over 255": Param("d", attribute=LONG_PATH),
@@ -119,6 +120,13 @@ MERGES = {
         f"{key}, global": MergeForm("self", (PARAMS[key],), GLOBAL)
         for key in PARAMS
         if "UN" in key
+    },
+    **{
+        f"{key}, through {'the class' if through_class else 'the object'}, in its own module": (
+            MergeForm("self", (PARAMS[key],), PrivateNames("_4", {}, True, through_class))
+        )
+        for key in ("raise", "default", "use_call, condition")
+        for through_class in (False, True)
     },
     "names that a base has taken": MergeForm("self", (PARAMS["raise"],), PrivateNames("_2", {})),
     "own object, names taken": MergeForm(

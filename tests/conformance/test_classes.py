@@ -3,17 +3,20 @@
 import abc
 import dataclasses
 import sys
+import types
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 import pytest
-from outcomes import MERGES, attempt, outcomes
+from outcomes import MERGES, Base, attempt, outcomes
 
 from mergeparam import (
     MERGED,
     ConflictingParamError,
     MissingParamError,
+    Param,
     mergeable,
+    provide,
 )
 
 SOURCE = """
@@ -196,6 +199,34 @@ def test_containers_as_objects(base, options):
             raise LookupError(name)
 
     assert 1 == Layer()()
+
+
+def test_objects_that_answer_in_python(options):
+    """Where an object makes something of every method that is read, its class is asked."""
+    read, own = [], object()
+
+    class Answering(Base):
+        more = None
+
+        def __getattribute__(self, name):
+            held = super().__getattribute__(name)
+            if isinstance(held, types.MethodType):
+                read.append(name)
+            return held
+
+    @mergeable("flag", Param("more", default=own), **options)
+    class Layer(Answering):
+        def __call__(self, *, flag=MERGED, more=MERGED):
+            return flag, more
+
+    @mergeable("flag", **options)
+    class Forwarding(Layer):
+        def __call__(self, *, flag=MERGED):
+            return super().__call__(flag=flag)
+
+    with provide(flag=4):
+        assert [(4, own), (3, own), (3, own)] == [Layer()(), Layer(3)(), Forwarding(3)()]
+    assert not read
 
 
 def test_other_methods():

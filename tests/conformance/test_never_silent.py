@@ -6,12 +6,21 @@ Each test says what used to happen instead.
 import functools
 import types
 import typing
+import weakref
+from unittest import mock
 
 import pytest
 import typing_extensions
 from outcomes import MERGES, Base, outcomes
 
-from mergeparam import MERGED, MergeDefinitionError, mergeable, merged_params
+from mergeparam import (
+    MERGED,
+    MergeDefinitionError,
+    MissingParamError,
+    mergeable,
+    merged_params,
+    provide,
+)
 
 T = typing.TypeVar("T")
 PROTOCOLS = {
@@ -59,6 +68,62 @@ def test_protocol_members(kind, options):
     assert ["other", "flag"] == [item.params[0].name for item in Switch.__mergeable__.methods]
     members = {"flag", "other", "more", "__call__"}
     assert members | {"largest"} == typing_extensions.get_protocol_members(Larger)
+
+
+class Proxy:
+    """Answers with the flag alone."""
+
+    def __init__(self, held):
+        object.__setattr__(self, "flag", held)
+
+    def __getattribute__(self, name):
+        if name == "flag":
+            return object.__getattribute__(self, name)
+        raise AttributeError(name)
+
+
+STRANGERS = {
+    "a stand-in": lambda cls, held: types.SimpleNamespace(flag=held),
+    "a class that has borrowed the function": (
+        lambda cls, held: type("Borrower", (), {"flag": held, "__call__": cls.__call__})()
+    ),
+    "a proxy that hides its class": lambda cls, held: Proxy(held),
+    "a mock": lambda cls, held: mock.Mock(flag=held),
+}
+
+
+def test_proxy_of_an_object(inject):
+    """What stands for an object of the class, and says so, is merged as that is."""
+
+    @mergeable("flag", inject=inject)
+    class Layer(Base):
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    layer = Layer()
+    with provide(flag=1):
+        assert 1 == Layer.__call__(weakref.proxy(layer))
+    with pytest.raises(MissingParamError, match="with provide"):
+        Layer.__call__(weakref.proxy(layer))
+
+
+@pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
+def test_object_of_another_class(stranger, inject):
+    """A function that was called with one ended in the name of a private method."""
+
+    @mergeable("flag", inject=inject)
+    class Layer(Base):
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    if inject == "inline":
+        assert 1 == Layer.__call__(stranger(Layer, 1))
+        assert 2 == Layer.__call__(stranger(Layer, None), flag=2)
+    words = "was called with .*'flag' is set in neither place.*Give flag=... in the call"
+    with pytest.raises(MissingParamError, match=rf"Layer.__call__\(\) {words}") as caught:
+        Layer.__call__(stranger(Layer, None))
+    assert ("flag", "__call__") == (caught.value.param, caught.value.method)
+    assert type(stranger(Layer, None)).__qualname__ == caught.value.owner
 
 
 def test_function_that_was_compiled_anew():

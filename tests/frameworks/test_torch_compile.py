@@ -555,13 +555,13 @@ class Unset(nn.Module):
         (ByHand, Merged, (), {"gain": 2.0}, 0),
         (UnsetByHand, Unset, (2.0,), {}, 0),
         (UnsetByHand, Unset, (), {"gain": 2.0}, 0),
+        (ByHand, Merged, (), {}, 0),
         # That the object does not hide the private method that the merge calls.
-        (ByHand, Merged, (), {}, 1),
         (ForwardingByHand, Forwarding, (2.0,), {}, 1),
     ],
 )
 def test_guards_of_each_layer(by_hand, merged, held, given, more):
-    """Compiled code checks as much as with a merge by hand; on slower paths once more a layer."""
+    """Compiled code checks as much as with a merge by hand; where a layer forwards, once more."""
 
     def guards(layer, count):
         def run(model, x):

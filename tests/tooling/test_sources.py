@@ -70,9 +70,10 @@ def test_where_a_method_is_from(layers, inject, method):
 
 
 def variables(function):
-    """Return the names that a function's body takes from around it."""
+    """Return the names that a function's body takes from around it, without those of a merge."""
     found = inspect.getclosurevars(function)
-    return set(found.nonlocals), set(found.globals), set(found.builtins)
+    names = {name for name in found.globals if not name.startswith("_mergeparam_")}
+    return set(found.nonlocals), names, set(found.builtins)
 
 
 def described(code):

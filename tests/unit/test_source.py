@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from mergeparam import MERGED, UNSET, Param, mergeable
+from mergeparam import MERGED, UNSET, Param, mergeable, provide
 from mergeparam._declare.checks import declare
 from mergeparam._inject.source import merge_source, share_unset
 from mergeparam._spec import PrivateNames
@@ -122,6 +122,31 @@ else:
     flag = self._mergeparam_otherwise_flag()
 """,
     ),
+    "without a default, in a module of its own": (
+        {"on_conflict": "use_call"},
+        {"names": PrivateNames("_2", {}, in_own_module=True)},
+        READ.replace(
+            "self._mergeparam_missing_flag()",
+            "_mergeparam_ask_class(self, 'flag', '_mergeparam_missing_flag_2')",
+        ),
+    ),
+    "a literal default, in a module of its own": (
+        {"on_conflict": "use_call", "default": 30.0},
+        {"names": PrivateNames("_2", {}, in_own_module=True)},
+        READ.replace(
+            "self._mergeparam_missing_flag()",
+            "30.0 if not _mergeparam_living.scopes else self._mergeparam_missing_flag_2()",
+        ),
+    ),
+    "private methods through the class": (
+        {},
+        {"names": PrivateNames("_2", {}, through_class=True)},
+        f"""\
+{READ.replace("self._mergeparam_missing_flag(", "self.__class__._mergeparam_missing_flag_2(self")}\
+elif self.flag is not None:
+    flag = self.__class__._mergeparam_conflict_flag_2(self, flag, self.flag)
+""",
+    ),
     "handed on by a wrapper, beside one that nobody has named": (
         {"on_conflict": "use_call"},
         {"may_receive_merged": frozenset({"flag"}), "unnamed": ("other",)},
@@ -164,8 +189,12 @@ def make(module):
 
 
 def private_globals(module):
-    """Return what the decorator has put into a module."""
-    return {name: held for name, held in vars(module).items() if name.startswith("_mergeparam")}
+    """Return the objects that mean "not set" and that the decorator has put into a module."""
+    return {
+        name: held
+        for name, held in vars(module).items()
+        if name.lower().startswith("_mergeparam_unset")
+    }
 
 
 METHOD, UNSET_NAME = "_mergeparam_unset_flag", "_mergeparam_UNSET"
@@ -223,7 +252,27 @@ def test_foreign_globals_are_left_alone(inject):
     cls = type("Sub", (make(module),), {"__module__": "other"})
 
     assert 5 == mergeable(Param("flag", unset=UNSET))(cls)()()
-    assert {} == private_globals(module)
+    assert not [name for name in vars(module) if name.startswith("_mergeparam")]
+
+
+@pytest.mark.parametrize(
+    "default",
+    [None, True, 3, -2.5, "mean", "it's\n", float("inf"), float("nan"), 10**9, 10**5000, OTHER],
+    ids=lambda value: str(value)[:9] if value != 10**5000 else "of many digits",
+)
+def test_default_of_any_kind(default, inject):
+    """The very value comes out, whether a literal can stand for it or not."""
+    module = types.ModuleType("user")
+    cls = mergeable(Param("flag", unset=UNSET, default=default))(make(module))
+    cls.flag = UNSET
+
+    value = cls()()
+    assert type(default) is type(value)
+    assert value is default or value == default
+    with provide(flag=7):
+        assert 7 == cls()()
+    with provide(other=7):
+        assert value is default or value == cls()()
 
 
 def test_classes_of_one_function(inject):

@@ -16,11 +16,12 @@ import attrs
 
 from mergeparam._call.messages import CallState, conflict_error, missing_error
 from mergeparam._call.provide import is_provided, living, provided
+from mergeparam._compat import qualified_name
 from mergeparam._declare.body import constructor_argument
 from mergeparam._declare.methods import find_definer, merged_methods_of
 from mergeparam._frameworks import is_tracing
 from mergeparam._sentinels import MERGED
-from mergeparam.errors import MergeDefinitionError
+from mergeparam.errors import MergeDefinitionError, MissingParamError, shorten
 
 if TYPE_CHECKING:
     import enum
@@ -82,6 +83,29 @@ def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: obje
     return call_value
 
 
+def ask_class(receiver: Any, param: str, name: str) -> Any:  # noqa: ANN401 - values are any object
+    """Call the private method that is called where neither has set a parameter.
+
+    Whoever calls the function of a merged method may hand over any object: a stand-in, or one of
+    a class that has borrowed the function. That is no reason to fail for a private name.
+    """
+    # A proxy tells the class of its object in this way, if it tells any.
+    missing = getattr(getattr(receiver, "__class__", None), name, None)
+    if missing is not None:
+        return missing(receiver)
+    code = sys._getframe(1).f_code  # noqa: SLF001 - the only way to the function's name
+    owner = type(receiver).__qualname__
+    raise MissingParamError(
+        f"{qualified_name(code, code.co_name)}() was called with {shorten(receiver)}, and "
+        f"{param!r} is set in neither place: neither on that object nor in the call. Nothing "
+        f"else can be asked, because {owner} is no class for which @mergeable has merged this "
+        f"function. Give {param}=... in the call, or put @mergeable({param!r}) on {owner}.",
+        owner=owner,
+        method=code.co_name,
+        param=param,
+    )
+
+
 # What these functions close over are plain values: Dynamo cannot trace objects of attrs in cells.
 def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
     """Make the private method that is called where neither has set a parameter."""
@@ -109,7 +133,9 @@ def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
         # Dynamo traces no frames; in a compiled call the error names one parameter.
         if not is_tracing():
             argument = constructor_argument(type(self), attribute)
-            merge = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
+            merge: Any = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
+            if merge.f_code is ask_class.__code__:
+                merge = merge.f_back
             others = _also_missing(self, owner, called, wanted, merge.f_locals)
         state = CallState(wanted, held, unset, attribute, cls, called, owner, is_given, argument)
         raise missing_error(state, others)

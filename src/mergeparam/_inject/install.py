@@ -7,8 +7,9 @@ import functools
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from mergeparam._call.provide import provide, run_in_steps
+from mergeparam._call.provide import living, provide, run_in_steps
 from mergeparam._call.resolve import (
+    ask_class,
     evaluator,
     make_body,
     make_conflict,
@@ -28,9 +29,11 @@ from mergeparam._declare.methods import (
 )
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
+    ASK_CLASS,
     CONFLICT_METHOD,
     EXIT_CLASSES,
     EXITS,
+    LIVING,
     MERGED_ATTRIBUTE,
     OTHERWISE_METHOD,
     PROVIDE,
@@ -83,6 +86,8 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
         unset = {param.name: param.unset for param in plan.declaration.params}
         found: Any = method.found
         if method.ownership == "own":
+            # The same objects for every class, so that it does not matter who adds them first.
+            method.function.__globals__.update({LIVING: living, ASK_CLASS: ask_class})
             changes += _changes_of_function(method.function, plan.code, unset)
             # A wrapper that shows the parameters itself was made elsewhere. The class gets a copy
             # of it, which calls the same function.

@@ -6,10 +6,13 @@ generated wrapper begins with it.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import weakref
 from typing import TYPE_CHECKING
+
+import attrs
 
 from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
@@ -26,6 +29,10 @@ OPTION_METHODS = (UNSET_METHOD, ATTRIBUTE_UNSET_METHOD, WHEN_METHOD, OTHERWISE_M
 PRIVATE_METHODS = (MISSING_METHOD, CONFLICT_METHOD, *OPTION_METHODS)
 """How the names of the private methods begin that the class has for each merged parameter."""
 
+LIVING, ASK_CLASS = "_mergeparam_living", "_mergeparam_ask_class"
+"""The private globals of a module with merged methods: whether any scope of `provide` is open, and
+what calls a private method for an object that may be of any class."""
+
 MERGED_ATTRIBUTE = "_mergeparam_merged"
 """The private attribute that holds `MERGED`, the default that the author has written."""
 
@@ -39,6 +46,7 @@ EXITS, EXIT_CLASSES = "_mergeparam_exits", (GeneratorExit, BaseException, StopAs
 """A private attribute of the class, because names of builtins may mean anything in a module."""
 
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
+_LARGEST_LITERAL = 1e9
 
 
 def body_method(name: str) -> str:
@@ -46,12 +54,37 @@ def body_method(name: str) -> str:
     return f"_mergeparam_body_{name.strip('_')}"
 
 
+def private_call(receiver: str, names: PrivateNames, begins: str, *arguments: str) -> str:
+    """Return the call of a private method whose name begins like this."""
+    of = receiver
+    if names.through_class:
+        # Equinox makes a module of every bound method that is read from an object.
+        of, arguments = f"{receiver}.__class__", (receiver, *arguments)
+    return f"{of}.{begins}{names.suffix}({', '.join(arguments)})"
+
+
 def literal_of(held: object) -> str | None:
-    """Return an object as source, where that is a literal."""
+    """Return an object as source, where that is a literal which is the very same object."""
     for text, value in _LITERALS.items():
         if held is value:
             return text
     return None
+
+
+def _neither(receiver: str, param: Param, names: PrivateNames) -> str:
+    """Return the expression for a parameter that neither place has set."""
+    method, default = MISSING_METHOD + param.name, param.default
+    ask = private_call(receiver, names, method)
+    if not names.in_own_module:
+        return ask
+    if default is attrs.NOTHING:
+        return f"{ASK_CLASS}({receiver}, {param.name!r}, {method + names.suffix!r})"
+    # What an author would write as a literal stands there as one. This leaves out infinity and
+    # NaN, which have none, and numbers of many digits.
+    is_number = type(default) in (int, float) and abs(default) < _LARGEST_LITERAL
+    is_text = type(default) is str and not default.startswith(PRIVATE_METHODS)
+    literal = repr(default) if is_number or is_text else literal_of(default)
+    return ask if literal is None else f"{literal} if not {LIVING}.scopes else {ask}"
 
 
 _process, _counter = os.urandom(4).hex(), itertools.count()
@@ -123,12 +156,13 @@ def merge_source(
         ]
     for param in params:
         name, attribute = param.name, f"{receiver}.{param.attribute}"
-        private = f"{receiver}.{{}}{name}{names.suffix}()".format
-        ask, decide = private(MISSING_METHOD), private(CONFLICT_METHOD)[:-1]
+        call = functools.partial(private_call, receiver, names)
+        ask = _neither(receiver, param, names)
+        decide = functools.partial(call, CONFLICT_METHOD + name)
         read: list[str] = []
         for method, held in unset_objects(param):
             shared = literal_of(held) or names.unset_globals.get(method + name)
-            read += [shared or private(method)]
+            read += [shared or call(method + name)]
         unset, held_unset = read[0], read[-1]
         if name in may_receive_merged:
             lines += [
@@ -161,7 +195,7 @@ def merge_source(
         elif param.on_conflict == "raise":
             merge += [
                 f"elif {attribute} is not {held_unset}:",
-                f"    {name} = {decide}{name}, {attribute})",
+                f"    {name} = {decide(name, attribute)}",
             ]
         elif param.on_conflict == "raise_if_different":
             # A pair keeps both values, so that the attribute is read once without another local.
@@ -171,12 +205,12 @@ def merge_source(
                 f"    if {name}[1] is {held_unset} or {name}[1] is {name}[0]:",
                 f"        {name} = {name}[0]",
                 "    else:",
-                f"        {name} = {decide}*{name})",
+                f"        {name} = {decide(f'*{name}')}",
             ]
         if param.when is not None:
-            otherwise = literal_of(param.otherwise) or private(OTHERWISE_METHOD)
+            otherwise = literal_of(param.otherwise) or call(OTHERWISE_METHOD + name)
             merge = [
-                f"if {private(WHEN_METHOD)}:",
+                f"if {call(WHEN_METHOD + name)}:",
                 *[f"    {line}" for line in merge],
                 "else:",
                 f"    {name} = {otherwise}",

@@ -91,7 +91,7 @@ def splice_merge(declaration: Declaration, names: PrivateNames) -> tuple[CodeTyp
     source = merge_source(
         method.receiver,
         params,
-        PrivateNames("", names.unset_globals),
+        names._replace(suffix=""),
         may_receive_merged=declaration.may_receive_merged,
         unnamed=declaration.unnamed,
     )
@@ -116,6 +116,8 @@ def splice(code: CodeType, merge: Merge, *, suffix: str = "") -> tuple[CodeType,
             operand = names.index(name) << shift | arg & ((1 << shift) - 1)
         elif op in _CONSTS:
             const = merge.consts[arg]
+            if isinstance(const, str) and const.startswith(PRIVATE_METHODS):
+                const += suffix
             # New constants only: among the target's own, 1 and True are equal.
             operand = len(code.co_consts)
             while operand < len(consts) and consts[operand] is not const:

@@ -14,7 +14,14 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from mergeparam._compat import parse
-from mergeparam._inject.source import EXITS, PROVIDE, RUN_IN_STEPS, body_method, merge_source
+from mergeparam._inject.source import (
+    EXITS,
+    PROVIDE,
+    RUN_IN_STEPS,
+    body_method,
+    merge_source,
+    private_call,
+)
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
@@ -78,7 +85,7 @@ def wrap(declaration: Declaration, names: PrivateNames, *, provides: bool) -> Co
     arguments += [f"{name}={name}" for name in parameters.keyword_only]
     if parameters.var_keyword is not None:
         arguments.append(f"**{parameters.var_keyword}")
-    body = f"{receiver}.{body_method(method.name)}{names.suffix}()"
+    body = private_call(receiver, names, body_method(method.name))
     call = f"{body}({', '.join(arguments)})"
     flags = getattr(getattr(runs, "__code__", None), "co_flags", 0)
     # A generator function that `types.coroutine` has marked stays a generator function.
