@@ -78,6 +78,10 @@ def declare(
     return tuple(found)
 
 
+_HOLDERS = functools.partialmethod, functools.cached_property
+"""What holds a function under another name than `__wrapped__`."""
+
+
 def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: FrameType) -> None:
     """Refuse parameters that are left at `MERGED`, if no decorator above can name them."""
     left: dict[str, Sequence[str]] = {}
@@ -89,12 +93,12 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
         if item.method.ownership == "own":
             owned.add(id(item.method.function))
     for name, held in vars(cls).items():
-        is_holder = isinstance(held, functools.partialmethod | functools.cached_property)
-        runs = held.func if is_holder else held
+        runs = held.func if isinstance(held, _HOLDERS) else held
         if name.startswith("_mergeparam_") or not callable(runs) or id(held) in replaced:
             continue
         for link in unwrap(runs):
-            if isinstance(link, FunctionType) and id(link) not in owned:
+            is_ours = not isinstance(link, FunctionType) or id(link) in owned
+            if not is_ours and (link.__defaults__ or link.__kwdefaults__):
                 merged = [n for n, default in read_defaults(link).items() if default is MERGED]
                 left |= {name: merged} if merged else {}
     if not left:
