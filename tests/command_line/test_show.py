@@ -144,6 +144,7 @@ def test_source(layers, capsys):
 
     assert "def __call__(self, x, *, deterministic: bool | None = None):\n" in out
     assert "    if deterministic is None:\n        deterministic = self.deterministic\n" in out
+    assert "self, 'deterministic', '_mergeparam_missing_deterministic')" in out  # without a number
     compile(out, "shown", "exec")
 
 

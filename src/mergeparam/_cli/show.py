@@ -164,6 +164,9 @@ def source_of(subject: Subject) -> str:
     suspended = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
     keyword = "async def" if subject.function.__code__.co_flags & suspended else "def"
     lines = textwrap.indent(inline_source(subject), "    ")
+    for level in subject.levels:
+        # In each process another number, which tells nothing.
+        lines = lines.replace(level.names.suffix, "")
     signature = read_signature(subject.chain[0])
     return f"{_head_of(subject)}\n{keyword} {subject.name}{signature}:\n{lines}    ..."
 
