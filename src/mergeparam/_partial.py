@@ -223,28 +223,31 @@ def _make_strict(
 
     # Behind the first position that is bound, nothing can be given by position.
     limit = min([positions.get(name, sys.maxsize) for name in values], default=sys.maxsize)
-    make = _compile_strict(tuple(values))
-    return make(function, values, check, limit, _NOT_GIVEN, *values.values())
+    make = _compile_strict(tuple(values), limit)
+    return make(function, values, check, *values.values())
 
 
 _NOT_GIVEN = object()
 
 # To hand on `*args` and `**kwargs` takes two to three times as long as a `functools.partial`. So
-# the first two arguments have parameters of their own, which callers cannot name.
+# the first two arguments have parameters of their own, which callers cannot name. Each test takes
+# as long as a twentieth of the call; those that are settled here are none to the compiler.
 _SOURCE = """\
-def make(function, values, check, limit, not_given, {cells}):
+def make(function, values, check, {cells}):
     def strict(first=not_given, second=not_given, /, *others, **named):
-        if not others and not named:
-            if first is not_given:
-                return function({bound})
-            if second is not_given and limit:
-                return function(first, {bound})
-            if limit > 1:
+        if not named:
+            if second is not_given:
+                if first is not_given:
+                    return function({bound})
+                if {takes_one}:
+                    return function(first, {bound})
+            elif {takes_two} and not others:
                 return function(first, second, {bound})
-        given = others if first is not_given else (first, *others)
         if second is not not_given:
             given = (first, second, *others)
-        if len(given) > limit:
+        else:
+            given = () if first is not_given else (first,)
+        if len(given) > {limit}:
             check(given, named)
         try:
             return function(*given, {bound}, **named)
@@ -257,17 +260,24 @@ def make(function, values, check, limit, not_given, {cells}):
 
 
 @functools.lru_cache(maxsize=256)
-def _compile_strict(names: tuple[str, ...]) -> Callable[..., Callable[..., Any]]:
-    """Compile what makes strict functions, once for all in which the same names are bound."""
+def _compile_strict(names: tuple[str, ...], limit: int) -> Callable[..., Callable[..., Any]]:
+    """Compile what makes strict functions, once for all with the same names and the same limit."""
     cells = [f"bound_{index}" for index in range(len(names))]
     bound = [f"{name}={cell}" for name, cell in zip(names, cells, strict=True)]
     # Not every name can be written in a call, and the compiler folds those that are not ASCII.
     is_plain = [name.isascii() and name.isidentifier() for name in names]
     if not all(is_plain) or not {*keyword.kwlist, "__debug__"}.isdisjoint(names):
         bound = []
-    source = _SOURCE.format(cells=", ".join(cells), bound=", ".join(bound) or "**values")
+    source = _SOURCE.format(
+        cells=", ".join(cells),
+        bound=", ".join(bound) or "**values",
+        takes_one=limit > 0,
+        takes_two=limit > 1,
+        limit=limit,
+    )
+    code = compile(source, "<strict_partial>", "exec", dont_inherit=True)
     namespace: dict[str, Callable[..., Callable[..., Any]]] = {}
-    exec(compile(source, "<strict_partial>", "exec", dont_inherit=True), namespace)  # noqa: S102 - our own source, in which the only foreign text is identifiers
+    exec(code, {"not_given": _NOT_GIVEN}, namespace)  # noqa: S102 - our own source, in which the only foreign text is identifiers
     return namespace["make"]
 
 
