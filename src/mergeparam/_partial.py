@@ -203,6 +203,22 @@ def _read_by_name(function: Callable[..., Any]) -> tuple[dict[str, int], bool]:
     return positions | dict.fromkeys(keyword_only, sys.maxsize), takes_any
 
 
+def _check_not_given_again(
+    function: Callable[..., Any],
+    values: dict[str, Any],
+    given: tuple[object, ...],
+    named: dict[str, object],
+) -> None:
+    """Refuse a call that gives a bound name again, by name or by position."""
+    # The function may have changed since it was bound.
+    positions = _read_by_name(function)[0] if given else {}
+    again = {name: given[at] for name, at in positions.items() if at < len(given)} | named
+    for name, value in values.items():
+        if name in again:
+            written = _written(function, values)
+            raise bound_again_error(written, name, value, again[name]) from None
+
+
 def _make_strict(
     function: Callable[..., Any], values: dict[str, Any], positions: dict[str, int]
 ) -> Callable[..., Any]:
@@ -211,29 +227,19 @@ def _make_strict(
     It hands on what it is given, as it was given. So it does not depend on the parameters, and
     the function may get other code, other defaults or another `__init__` later.
     """
-
-    def check(given: tuple[object, ...], named: dict[str, object]) -> None:
-        # The function may have changed since it was bound.
-        positions = _read_by_name(function)[0] if given else {}
-        again = {name: given[at] for name, at in positions.items() if at < len(given)} | named
-        for name, value in values.items():
-            if name in again:
-                written = _written(function, values)
-                raise bound_again_error(written, name, value, again[name]) from None
-
     # Behind the first position that is bound, nothing can be given by position.
     limit = min([positions.get(name, sys.maxsize) for name in values], default=sys.maxsize)
-    make = _compile_strict(tuple(values), limit)
-    return make(function, values, check, *values.values())
+    return _compile_strict(tuple(values), limit)(function, values, *values.values())
 
 
 _NOT_GIVEN = object()
 
 # To hand on `*args` and `**kwargs` takes two to three times as long as a `functools.partial`. So
-# the first two arguments have parameters of their own, which callers cannot name. Each test takes
-# as long as a twentieth of the call; those that are settled here are none to the compiler.
+# the first two arguments have parameters of their own, which callers cannot name. A test
+# takes a twentieth of the time of a call; `takes_one` and `takes_two` are constants, which the
+# compiler leaves out.
 _SOURCE = """\
-def make(function, values, check, {cells}):
+def make(function, values, {cells}):
     def strict(first=not_given, second=not_given, /, *others, **named):
         if not named:
             if second is not_given:
@@ -248,12 +254,12 @@ def make(function, values, check, {cells}):
         else:
             given = () if first is not_given else (first,)
         if len(given) > {limit}:
-            check(given, named)
+            check(function, dict({bound}), given, named)
         try:
             return function(*given, {bound}, **named)
         except TypeError:
             # Python itself refuses names that are given twice, before it calls.
-            check((), named)
+            check(function, dict({bound}), (), named)
             raise
     return strict
 """
@@ -277,7 +283,7 @@ def _compile_strict(names: tuple[str, ...], limit: int) -> Callable[..., Callabl
     )
     code = compile(source, "<strict_partial>", "exec", dont_inherit=True)
     namespace: dict[str, Callable[..., Callable[..., Any]]] = {}
-    exec(code, {"not_given": _NOT_GIVEN}, namespace)  # noqa: S102 - our own source, in which the only foreign text is identifiers
+    exec(code, {"not_given": _NOT_GIVEN, "check": _check_not_given_again}, namespace)  # noqa: S102 - our own source, in which the only foreign text is identifiers
     return namespace["make"]
 
 

@@ -115,6 +115,7 @@ def test_calls(function, bound, args, given, expected):
         (plain, {"a": 1}, (5,), {"c": 3}, ConflictingParamError, "a=5 was given again"),
         (wrapper, {"b": 2, "c": 3}, (1, 5), {}, ConflictingParamError, "b=5"),
         (taking_both, {"b": 2}, (1, 5), {}, ConflictingParamError, "b=5"),
+        (taking_both, {"a": 1}, (5,), {}, ConflictingParamError, "a=5"),
         (plain, {"a": 1}, (), {"c": 3}, TypeError, r"plain\(\) missing .* 'b'"),
         (layer.method, {"x": 1}, (), {}, TypeError, r"Layer\.method\(\) missing .* 'flag'"),
         (max, {"nothing": 1}, (1, 2), {}, TypeError, "keyword argument"),
