@@ -96,9 +96,8 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
         runs = held.func if isinstance(held, _HOLDERS) else held
         if name.startswith("_mergeparam_") or not callable(runs) or id(held) in replaced:
             continue
-        for link in unwrap(runs):
-            is_ours = not isinstance(link, FunctionType) or id(link) in owned
-            if not is_ours and (link.__defaults__ or link.__kwdefaults__):
+        for link in [link for link in unwrap(runs) if isinstance(link, FunctionType)]:
+            if id(link) not in owned and (link.__defaults__ or link.__kwdefaults__):
                 merged = [n for n, default in read_defaults(link).items() if default is MERGED]
                 left |= {name: merged} if merged else {}
     if not left:
