@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from mergeparam._call.provide import LATEST, provided_names
+from mergeparam._call.provide import LATEST, living, provided_names
 from mergeparam._frameworks import adapters, is_tracing
 from mergeparam.errors import ConflictingParamError, MergeError, MissingParamError, near, shorten
 
@@ -102,16 +101,19 @@ def _hints(state: CallState, *, is_missing: bool) -> str:
         return ""
     hints = ""
     if is_missing and state.owner is not None and not state.is_provided:
-        listed = [f"{name!r}{near(name, [state.param])}" for name in provided_names()]
-        if listed:
+        # Mostly no scope is open anywhere, and then there is nothing to list.
+        names = provided_names() if living.scopes else []
+        if names:
+            listed = [f"{name!r}{near(name, [state.param])}" for name in names]
             hints += f"\n  What is provided here: {', '.join(listed)}."
         if state.param in LATEST[0]:
             call = f"provide({state.param}=...)"
             hints += f"\n  The last `{call}` was never entered: write `with` in front of it."
     for adapter in adapters:
-        # Hints read what frameworks hold inside, which may change; the error comes all the same.
-        with contextlib.suppress(Exception):
+        try:
             text = adapter.hint(state, is_missing=is_missing)
-            if text is not None:
-                return f"{hints}\n  {text}"
+        except Exception:  # noqa: BLE001 - hints read what frameworks hold inside, which may change
+            text = None
+        if text is not None:
+            return f"{hints}\n  {text}"
     return hints

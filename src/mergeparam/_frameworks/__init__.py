@@ -98,7 +98,7 @@ def _load(framework: str) -> None:
 
 def is_tracing() -> bool:
     """Whether a framework is tracing the Python code that asks."""
-    return any(adapter.is_tracing() for adapter in adapters)
+    return any([adapter.is_tracing() for adapter in adapters])
 
 
 def checks_types(function: object) -> bool:
