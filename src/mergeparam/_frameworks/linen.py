@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import traceback
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from flax import linen as nn
 from flax.core import lift
 
 from mergeparam._frameworks.adapter import Adapter
-from mergeparam._frameworks.linen_layers import STACK, Interceptors, accept_merged
+from mergeparam._frameworks.linen_layers import CONTEXT, STACK, Interceptors, accept_merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,13 +61,20 @@ class LinenAdapter(Adapter):
     def hint(self, state: CallState, *, is_missing: bool) -> str | None:
         """Say which call around this one has left the parameter out, or made a tracer of it."""
         param = state.param
+        # What this reads of Flax is private. Whoever asks for the hint does without if it fails.
+        # Arguments get lost around methods of modules; where none of these is running, Flax's
+        # stack holds nothing but the `None` that it begins with.
+        if is_missing and len(CONTEXT.module_stack) == 1:
+            return None
         if not is_missing and not isinstance(state.call_value, jax.core.Tracer):
             return None
-        # What this reads of Flax is private. Whoever asks for the hint does without if it fails.
-        for frame, _ in traceback.walk_stack(sys._getframe()):  # noqa: SLF001 - as it does itself
-            is_lifted = frame.f_code is _LIFTED
+        frame = sys._getframe()  # noqa: SLF001 - as traceback does itself
+        while frame.f_back is not None:
+            frame = frame.f_back
+            code = frame.f_code
+            is_lifted = code is _LIFTED
             # To read the variables of every frame takes longer than all else of an error.
-            if not is_lifted and frame.f_code is not _SEQUENTIAL:
+            if not is_lifted and code is not _SEQUENTIAL:
                 continue
             held = frame.f_locals
             if not is_missing:

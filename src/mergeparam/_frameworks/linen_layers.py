@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 # Flax has no public way to these. Where they are missing, loading the adapter warns.
-STACK, _CONTEXT = flax._global_interceptor_stack, flax._context  # noqa: SLF001
+STACK, CONTEXT = flax._global_interceptor_stack, flax._context  # noqa: SLF001
 _CALL = flax.Module._call_wrapped_method.__name__  # noqa: SLF001
 """The method through which Flax calls all methods of a module, also where `super()` is asked."""
 
@@ -46,7 +46,7 @@ class Interceptors(flax.ThreadLocalStack):  # type: ignore[misc]  # mypy runs wi
         if len(self) > 0:
             return True
         # Flax has put the module on this other stack when it asks.
-        return bool(Adapter.scopes) and _has_merges_by_hand(type(_CONTEXT.module_stack[-1]))
+        return bool(Adapter.scopes) and _has_merges_by_hand(type(CONTEXT.module_stack[-1]))
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         """Yield the interceptors, those first that run last."""
