@@ -9,6 +9,7 @@ from mergeparam import (
     ConflictingParamError,
     MergeError,
     MissingParamError,
+    _frameworks,
     merge_param,
     mergeable,
     provide,
@@ -122,8 +123,11 @@ def test_merge_param_has_the_same_texts():
 class Adapter:
     """A framework that may have touched an argument."""
 
-    def __init__(self, text):
-        self.text = text
+    def __init__(self, text, *, tracing):
+        self.text, self.tracing = text, tracing
+
+    def is_tracing(self):
+        return self.tracing
 
     def hint(self, state, *, is_missing):
         return self.text and self.text + state.param
@@ -140,8 +144,9 @@ class Adapter:
 )
 def test_hints_of_frameworks(texts, tracing, expected, monkeypatch):
     """The first one that knows adds a sentence; one that fails does no harm."""
-    monkeypatch.setattr(messages, "adapters", [Adapter(text) for text in texts])
-    monkeypatch.setattr(messages, "is_tracing", lambda: tracing)
+    fakes = [Adapter(text, tracing=tracing) for text in texts]
+    for module in messages, _frameworks:
+        monkeypatch.setattr(module, "adapters", fakes)
 
     assert f"{HEAD}: {NEITHER}{HOW}{PROVIDE}{FIND}{expected}" == str(missing_error(PLAIN))
     assert f"{HEAD}: {BOTH} Dropout(..., flag=...).{expected}" == str(conflict_error(SET))

@@ -60,7 +60,6 @@ class LinenAdapter(Adapter):
 
     def hint(self, state: CallState, *, is_missing: bool) -> str | None:
         """Say which call around this one has left the parameter out, or made a tracer of it."""
-        param = state.param
         # What this reads of Flax is private. Whoever asks for the hint does without if it fails.
         # Arguments get lost around methods of modules; where none of these is running, Flax's
         # stack holds nothing but the `None` that it begins with.
@@ -68,6 +67,7 @@ class LinenAdapter(Adapter):
             return None
         if not is_missing and not isinstance(state.call_value, jax.core.Tracer):
             return None
+        param = state.param
         frame = sys._getframe()  # noqa: SLF001 - as traceback does itself
         while frame.f_back is not None:
             frame = frame.f_back
