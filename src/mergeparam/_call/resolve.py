@@ -25,7 +25,7 @@ from mergeparam.errors import MergeDefinitionError, MissingParamError, shorten
 
 if TYPE_CHECKING:
     import enum
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from mergeparam._sentinels import UnsetType
     from mergeparam._spec import MergedMethod, Param
@@ -133,10 +133,7 @@ def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
         # Dynamo traces no frames; in a compiled call the error names one parameter.
         if not is_tracing():
             argument = constructor_argument(type(self), attribute)
-            merge: Any = sys._getframe(1)  # noqa: SLF001 - the only way to the other arguments
-            if merge.f_code is ask_class.__code__:
-                merge = merge.f_back
-            others = _also_missing(self, owner, called, wanted, merge.f_locals)
+            others = _also_missing(self, owner, called, wanted)
         state = CallState(wanted, held, unset, attribute, cls, called, owner, is_given, argument)
         raise missing_error(state, others)
 
@@ -260,23 +257,29 @@ def is_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - values are any obj
         return False
 
 
-def _also_missing(
-    self: object, owner: str, method: str, first: str, given: Mapping[str, object]
-) -> list[str]:
+def _also_missing(self: object, owner: str, method: str, first: str) -> list[str]:
     """Return the names of the other parameters that are missing in a call.
 
-    The local variables of the call are `given`. Parameters before the first one are merged there.
+    Parameters before the first one are merged there.
     """
-    missing: list[str] = []
-    for level in merged_methods_of(type(self)):
+    params = [
+        param
+        for level in merged_methods_of(type(self))
         # Stacked decorators have a declaration each, in the class of the first one.
-        if level.name != method or level.owner != owner:
-            continue
-        for param in level.params:
-            if param.name == first:
-                continue
-            # A property may raise anything; then the error speaks of the other parameters alone.
-            with contextlib.suppress(Exception):
-                if given[param.name] is param.unset and is_needed(self, param):
-                    missing.append(param.name)
+        if level.name == method and level.owner == owner
+        for param in level.params
+        if param.name != first
+    ]
+    missing: list[str] = []
+    if not params:
+        return missing
+    merge: Any = sys._getframe(2)  # noqa: SLF001 - the only way to the other arguments
+    if merge.f_code is ask_class.__code__:
+        merge = merge.f_back
+    given = merge.f_locals
+    for param in params:
+        # A property may raise anything; then the error speaks of the other parameters alone.
+        with contextlib.suppress(Exception):
+            if given[param.name] is param.unset and is_needed(self, param):
+                missing.append(param.name)
     return missing
