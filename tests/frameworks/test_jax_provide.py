@@ -719,6 +719,29 @@ def test_scope_that_is_closed_in_another_thread():
     assert 30.0 == call(3.0)
 
 
+def test_scopes_of_two_threads_that_close_in_any_order():
+    """The thread that opened the inner one gets its own key back, not that of the other."""
+    call = jax.jit(Tenfold())
+    one, two = provide(other=1), provide(gain=5.0)
+    copied = copied_inside()
+
+    def open_and_copy():
+        one.__enter__()
+        return contextvars.copy_context()
+
+    def close_in_any_order(context):
+        for step in (two.__enter__, one.__exit__, two.__exit__):
+            context.run(step)
+        return call(3.0)
+
+    with provide(gain=7.0):
+        assert 21.0 == call(3.0)
+        inside = copied.run(open_and_copy)
+        assert 30.0 == in_thread(close_in_any_order, inside)
+        copied.run(one.__exit__)
+        assert 21.0 == call(3.0)
+
+
 def test_one_object_in_two_coroutines():
     """One `provide` that two coroutines have open counts for each of them."""
     call, shared = jax.jit(Tenfold()), provide(gain=2.0)

@@ -110,7 +110,8 @@ class JaxAdapter(Adapter):
             inside = left
             while inside.outer is not None and inside.outer is not scope.outer:
                 inside = inside.outer
-            inside.beneath = scope.beneath
+            # One that another thread has opened knows what to give back there.
+            inside.beneath = inside.beneath or scope.beneath
         self._set_key(self._key_of(left), left)
 
     def closed_elsewhere(self, owner: provide) -> None:
