@@ -565,6 +565,16 @@ def test_plain_function_called_in_a_coroutine(opener):
     assert [[6.0] * 3, [15.0] * 3, [21.0] * 3] == asyncio.run(drive())
 
 
+def test_decorated_function_called_in_a_coroutine():
+    """It cannot wait either, so its scope has a key."""
+    call = jax.jit(Scale())
+
+    async def drive():
+        return provide(gain=2.0)(lambda: float(call(3.0)))()
+
+    assert 6.0 == asyncio.run(drive())
+
+
 def test_async_context_manager_and_old_coroutine():
     """An async context manager and a coroutine that is a generator can wait, too."""
     call = jax.jit(Scale())

@@ -8,6 +8,7 @@ What is traced meanwhile is kept apart from all else, and raises where it reads 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -187,15 +188,16 @@ def _is_in_coroutine() -> bool:
     Generators, such as those of `contextlib.contextmanager`, run in the context of their
     consumer, and what is opened in an `__enter__` stays open for its caller.
     """
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - as inspect and logging do
+    # First what called `__enter__`. Audit hooks, such as that of filelock, which JAX imports, make
+    # looking at a frame slow.
+    frame: FrameType | None = sys._getframe(3)  # noqa: SLF001 - as inspect and logging do
     while frame is not None:
         code = frame.f_code
         if code.co_flags & _IN_COROUTINE:
             return True
-        if code.co_name != "__enter__" and not code.co_flags & inspect.CO_GENERATOR:
-            module = frame.f_globals.get("__name__", "")
-            if module != "contextlib" and not module.startswith("mergeparam."):
-                return False
+        is_entering = code.co_name == "__enter__" or frame.f_globals is contextlib.__dict__
+        if not is_entering and not code.co_flags & inspect.CO_GENERATOR:
+            return False
         frame = frame.f_back
     return False  # pragma: no cover - only generators below, resumed by a thread written in C
 
