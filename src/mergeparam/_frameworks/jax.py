@@ -100,8 +100,12 @@ class JaxAdapter(Adapter):
         If the key is not that of the innermost scope, because this is another thread than the one
         that opened it, or was given another context meanwhile, it stays what it is.
         """
-        self._thread.suspensions.discard(scope.suspension)
-        if self._key is None or self._key.value is not self._key_of(innermost):
+        if scope.suspension is not None:
+            self._thread.suspensions.discard(scope.suspension)
+        if self._key is None:
+            return
+        before = self._key.value
+        if before is not innermost.key and before is not self._key_of(innermost):
             return
         if scope.beneath is not None:
             if left is scope.outer:
@@ -143,8 +147,11 @@ class JaxAdapter(Adapter):
         if scope.suspension is not None:
             return _NO_KEY
         if scope.key is UNKNOWN_KEY:
-            items = sorted(scope.values.items())  # no two have the same name
-            scope.key = tuple([(name, key_of(value)) for name, value in items])
+            values = scope.values
+            key: tuple[Hashable, ...] = ()
+            for name in sorted(values) if len(values) > 1 else values:
+                key += name, key_of(values[name])
+            scope.key = key
         return scope.key
 
     def _again(self, key: Hashable) -> Hashable:

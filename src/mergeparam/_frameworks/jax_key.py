@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -10,6 +11,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
+
+_PLAIN = (bool, int, str, bytes, NoneType)
+"""Whose values trace the same where they are equal."""
 
 
 def key_of(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
@@ -20,7 +24,7 @@ def key_of(value: Any) -> Hashable:  # noqa: ANN401 - values are any object
     are. What has none may change, so its key equals no other, and the function is traced again.
     """
     kind = type(value)
-    if kind in (bool, int, str, bytes, type(None)):
+    if kind in _PLAIN:
         return kind, value
     if kind in (tuple, frozenset):
         return kind, kind([key_of(item) for item in value])
