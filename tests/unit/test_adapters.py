@@ -31,7 +31,7 @@ def waiting(monkeypatch):
 
     def wait_for(*names):
         monkeypatch.setattr(_frameworks, "_waiting", set(names))
-        monkeypatch.setattr(_frameworks._Seen, "modules", 0)
+        monkeypatch.setattr(_frameworks.Seen, "modules", 0)
 
     for name, empty in [("adapters", []), ("scope_followers", []), ("_loaded", {})]:
         monkeypatch.setattr(_frameworks, name, empty)
@@ -91,7 +91,7 @@ def test_framework_that_is_none(make, tmp_path, monkeypatch, import_framework):
     load_adapters()
 
     assert [] == _frameworks.adapters
-    assert len(sys.modules) == _frameworks._Seen.modules
+    assert len(sys.modules) == _frameworks.Seen.modules
     monkeypatch.delitem(sys.modules, "framework")
     load_adapters()
     import_framework()
@@ -136,7 +136,7 @@ def test_framework_that_uses_the_library(import_framework):
     assert (1, 0) == framework.found
     load_adapters()
     assert 1 == len(_frameworks.adapters)
-    assert len(sys.modules) == _frameworks._Seen.modules
+    assert len(sys.modules) == _frameworks.Seen.modules
 
 
 def test_adapter_that_fails(import_framework, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Never, TypeVar
@@ -11,7 +12,7 @@ from weakref import ref
 import attrs
 
 from mergeparam._declare.methods import unwrap
-from mergeparam._frameworks import UNKNOWN_KEY, Adapter, load_adapters, scope_followers
+from mergeparam._frameworks import UNKNOWN_KEY, Adapter, Seen, load_adapters, scope_followers
 from mergeparam.errors import shorten
 
 if TYPE_CHECKING:
@@ -153,7 +154,8 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
     def __enter__(self) -> None:
         """Open a scope inside the one that is open here."""
         LATEST[0] = _NOTHING.values
-        load_adapters()
+        if len(sys.modules) != Seen.modules:
+            load_adapters()
         outer = _CURRENT.get()
         if outer.owner() is None:
             outer = _drop_left_open()
@@ -316,7 +318,8 @@ def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any 
         # It is not dropped here, because JAX may be tracing with its key.
         while scope.outer is not None and _is_abandoned(scope):
             scope = scope.outer
-    load_adapters()
+    if len(sys.modules) != Seen.modules:
+        load_adapters()
     for follower in scope_followers:
         follower.reading(scope, name)
     return scope.values.get(name, unset)

@@ -29,18 +29,18 @@ scope_followers: list[Adapter] = []
 """Those among them that have to hear of scopes; mostly there are none."""
 
 
-class _Seen:
-    """How many modules there were when frameworks were last looked for among them."""
+class Seen:
+    """How many modules there were when frameworks were last looked for among them.
+
+    Whoever reads a provided value compares it with `len(sys.modules)`, which is quick.
+    """
 
     modules: ClassVar[int] = 0
 
 
 def load_adapters() -> None:
     """Load the adapter of every framework that has been imported since the last time."""
-    # A count tells whether anything was imported since, and is quick.
     modules = len(sys.modules)
-    if modules == _Seen.modules:
-        return
     for framework in [*_waiting]:
         spec = _spec_of(framework)
         # So importlib notes that the module is being imported just now. That may end without
@@ -49,7 +49,7 @@ def load_adapters() -> None:
             modules = 0
         elif spec is not None:
             _load(framework)
-    _Seen.modules = modules
+    Seen.modules = modules
 
 
 def _spec_of(framework: str) -> ModuleSpec | None:
