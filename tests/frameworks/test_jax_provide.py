@@ -7,8 +7,10 @@ import copy
 import dataclasses
 import enum
 import functools
+import gc
 import threading
 import types
+import weakref
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 
@@ -196,6 +198,18 @@ def test_one_trace_for_one_value():
             assert 3.0 * gain == call(3.0)
 
     assert 2 == len(traces)
+
+
+def test_closed_scope_keeps_no_value():
+    """Nor does the key that it had."""
+    value = functools.partial(max, 1)
+    reference = weakref.ref(value)
+    with provide(value=value):
+        pass
+    del value
+    gc.collect()
+
+    assert reference() is None
 
 
 def test_errors_are_not_kept():

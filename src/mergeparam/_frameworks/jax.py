@@ -62,8 +62,14 @@ class JaxAdapter(Adapter):
                 UnsetType, lambda unset: ((), unset), lambda unset, _: unset
             )
         self._thread = _Thread()
-        self._key: Any = make_context and make_context(None)
-        self._no_scope: Any = self._key and self._key(None)
+        self._key: Any = None
+        if make_context is not None:
+            self._key = make_context(None)
+            # On leaving, a context sets again what it has found on entering. Here that is nothing,
+            # while one that is entered again would hold the key of the last scope, and its values.
+            self._no_scope: Any = self._key(None)
+            with self._no_scope:
+                pass
         self._is_finalizing = sys.is_finalizing
 
     def children(self, obj: object) -> Iterator[tuple[str, object]]:
@@ -173,7 +179,7 @@ class JaxAdapter(Adapter):
         interrupt leaves nothing behind that could not be set again.
         """
         if key is None:
-            self._no_scope.__enter__()
+            self._no_scope.__exit__(None, None, None)
             self._thread.kept = None
         # Generators are closed when Python ends, and JAX has lost its globals then.
         elif not self._is_finalizing():  # pragma: no branch - false only as Python ends
