@@ -144,7 +144,9 @@ def test_source(layers, capsys):
 
     assert "def __call__(self, x, *, deterministic: bool | None = None):\n" in out
     assert "    if deterministic is None:\n        deterministic = self.deterministic\n" in out
-    assert "self, 'deterministic', '_mergeparam_missing_deterministic')" in out  # without a number
+    assert (
+        "self, 'deterministic', None, '_mergeparam_missing_deterministic')" in out
+    )  # without a number
     compile(out, "shown", "exec")
 
 

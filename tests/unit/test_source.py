@@ -127,7 +127,7 @@ else:
         {"names": PrivateNames("_2", {}, in_own_module=True)},
         READ.replace(
             "self._mergeparam_missing_flag()",
-            "_mergeparam_ask_class(self, 'flag', '_mergeparam_missing_flag_2')",
+            "_mergeparam_neither(self, 'flag', None, '_mergeparam_missing_flag_2')",
         ),
     ),
     "a literal default, in a module of its own": (

@@ -83,12 +83,17 @@ def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: obje
     return call_value
 
 
-def ask_class(receiver: Any, param: str, name: str) -> Any:  # noqa: ANN401 - values are any object
-    """Call the private method that is called where neither has set a parameter.
+def neither(receiver: Any, param: str, unset: object, name: str) -> Any:  # noqa: ANN401 - values are any object
+    """Return what is provided to a parameter without a default that neither place has set.
 
-    Whoever calls the function of a merged method may hand over any object: a stand-in, or one of
-    a class that has borrowed the function. That is no reason to fail for a private name.
+    Else call the private method of this name, which raises. Whoever calls the function of a merged
+    method may hand over any object: a stand-in, or one of a class that has borrowed the function.
+    That is no reason to fail for a private name.
     """
+    if living.scopes:
+        value = provided(param, unset)
+        if value is not unset:
+            return value
     # A proxy tells the class of its object in this way, if it tells any.
     missing = getattr(getattr(receiver, "__class__", None), name, None)
     if missing is not None:
@@ -97,9 +102,9 @@ def ask_class(receiver: Any, param: str, name: str) -> Any:  # noqa: ANN401 - va
     owner = type(receiver).__qualname__
     raise MissingParamError(
         f"{qualified_name(code, code.co_name)}() was called with {shorten(receiver)}, and "
-        f"{param!r} is set in neither place: neither on that object nor in the call. Nothing "
-        f"else can be asked, because {owner} is no class for which @mergeable has merged this "
-        f"function. Give {param}=... in the call, or put @mergeable({param!r}) on {owner}.",
+        f"{param!r} is set in neither place: neither on that object nor in the call. "
+        f"@mergeable has merged this function for another class than {owner}. "
+        f"Give {param}=... in the call, or put @mergeable({param!r}) on {owner}.",
         owner=owner,
         method=code.co_name,
         param=param,
@@ -274,7 +279,7 @@ def _also_missing(self: object, owner: str, method: str, first: str) -> list[str
     if not params:
         return missing
     merge: Any = sys._getframe(2)  # noqa: SLF001 - the only way to the other arguments
-    if merge.f_code is ask_class.__code__:
+    if merge.f_code is neither.__code__:
         merge = merge.f_back
     given = merge.f_locals
     for param in params:

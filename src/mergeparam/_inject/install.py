@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mergeparam._call.provide import living, provide, run_in_steps
 from mergeparam._call.resolve import (
-    ask_class,
     evaluator,
     make_body,
     make_conflict,
     make_missing,
+    neither,
     refuse_unnamed,
 )
 from mergeparam._compat import annotations_attribute
@@ -29,12 +29,12 @@ from mergeparam._declare.methods import (
 )
 from mergeparam._declare.signature import change_defaults, exposes
 from mergeparam._inject.source import (
-    ASK_CLASS,
     CONFLICT_METHOD,
     EXIT_CLASSES,
     EXITS,
     LIVING,
     MERGED_ATTRIBUTE,
+    NEITHER,
     OTHERWISE_METHOD,
     PROVIDE,
     RUN_IN_STEPS,
@@ -87,7 +87,7 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
         found: Any = method.found
         if method.ownership == "own":
             # The same objects for every class, so that it does not matter who adds them first.
-            method.function.__globals__.update({LIVING: living, ASK_CLASS: ask_class})
+            method.function.__globals__.update({LIVING: living, NEITHER: neither})
             changes += _changes_of_function(method.function, plan.code, unset)
             # A wrapper that shows the parameters itself was made elsewhere. The class gets a copy
             # of it, which calls the same function.

@@ -29,9 +29,9 @@ OPTION_METHODS = (UNSET_METHOD, ATTRIBUTE_UNSET_METHOD, WHEN_METHOD, OTHERWISE_M
 PRIVATE_METHODS = (MISSING_METHOD, CONFLICT_METHOD, *OPTION_METHODS)
 """How the names of the private methods begin that the class has for each merged parameter."""
 
-LIVING, ASK_CLASS = "_mergeparam_living", "_mergeparam_ask_class"
-"""The private globals of a module with merged methods: whether any scope of `provide` is open, and
-what calls a private method for an object that may be of any class."""
+LIVING, NEITHER = "_mergeparam_living", "_mergeparam_neither"
+"""The private globals of a module with merged methods: what tells whether any scope of `provide`
+is open, and what is called where neither place has set a parameter that has no default."""
 
 MERGED_ATTRIBUTE = "_mergeparam_merged"
 """The private attribute that holds `MERGED`, the default that the author has written."""
@@ -71,14 +71,14 @@ def literal_of(held: object) -> str | None:
     return None
 
 
-def _neither(receiver: str, param: Param, names: PrivateNames) -> str:
+def _neither(receiver: str, param: Param, names: PrivateNames, unset: str) -> str:
     """Return the expression for a parameter that neither place has set."""
     method, default = MISSING_METHOD + param.name, param.default
     ask = private_call(receiver, names, method)
     if not names.in_own_module:
         return ask
     if default is attrs.NOTHING:
-        return f"{ASK_CLASS}({receiver}, {param.name!r}, {method + names.suffix!r})"
+        return f"{NEITHER}({receiver}, {param.name!r}, {unset}, {method + names.suffix!r})"
     # What an author would write as a literal stands there as one. This leaves out infinity and
     # NaN, which have none, and numbers of many digits.
     is_number = type(default) in (int, float) and abs(default) < _LARGEST_LITERAL
@@ -157,13 +157,13 @@ def merge_source(
     for param in params:
         name, attribute = param.name, f"{receiver}.{param.attribute}"
         call = functools.partial(private_call, receiver, names)
-        ask = _neither(receiver, param, names)
         decide = functools.partial(call, CONFLICT_METHOD + name)
         read: list[str] = []
         for method, held in unset_objects(param):
             shared = literal_of(held) or names.unset_globals.get(method + name)
             read += [shared or call(method + name)]
         unset, held_unset = read[0], read[-1]
+        ask = _neither(receiver, param, names, unset)
         if name in may_receive_merged:
             lines += [
                 f"if {name} is {receiver}.{MERGED_ATTRIBUTE}:",
