@@ -30,7 +30,12 @@ from mergeparam._declare.methods import (
 from mergeparam._declare.signature import read_original
 from mergeparam._frameworks import adapters, checks_types, load_adapters
 from mergeparam._inject.install import Plan, install
-from mergeparam._inject.source import free_suffix, share_unset, take_until_gone
+from mergeparam._inject.source import (
+    free_suffix,
+    share_globals,
+    share_unset,
+    take_until_gone,
+)
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
 from mergeparam._spec import MergedClass, MergedMethod, OnConflict, Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
@@ -219,8 +224,14 @@ def _plan(
     is_own = method.ownership == "own"
     unset_globals = share_unset(declaration) if is_own else {}
     number, suffix = free_suffix()
-    reads_itself = find_definer(method.cls, "__getattribute__") is not None
-    names = PrivateNames(suffix, unset_globals, is_own, reads_itself)
+    # Where `__class__` is a property too, as in proxies, it may tell another class.
+    answers, lies = [find_definer(method.cls, n) for n in ("__getattribute__", "__class__")]
+    names = PrivateNames(
+        suffix,
+        unset_globals,
+        in_own_module=is_own and share_globals(method.function),
+        through_class=answers is not None and lies is None,
+    )
 
     code, size = None, 0
     if strategy != "wrap" and not provides:

@@ -17,6 +17,7 @@ from mergeparam import (
     MERGED,
     MergeDefinitionError,
     MissingParamError,
+    Param,
     mergeable,
     merged_params,
     provide,
@@ -82,6 +83,15 @@ class Proxy:
         raise AttributeError(name)
 
 
+class Answering(type):
+    """Makes classes that answer to every name but special ones."""
+
+    def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return object()
+
+
 STRANGERS = {
     "a stand-in": lambda cls, held: types.SimpleNamespace(flag=held),
     "a class that has borrowed the function": (
@@ -89,6 +99,7 @@ STRANGERS = {
     ),
     "a proxy that hides its class": lambda cls, held: Proxy(held),
     "a mock": lambda cls, held: mock.Mock(flag=held),
+    "a class that answers": lambda cls, held: Answering("Any", (), {"flag": held})(),
 }
 
 
@@ -107,11 +118,42 @@ def test_proxy_of_an_object(inject):
         Layer.__call__(weakref.proxy(layer))
 
 
+@pytest.mark.parametrize("default", [{}, {"default": 2.5}], ids=["without", "default"])
+@pytest.mark.parametrize("answers", [object, object.__getattribute__], ids=["C", "Python"])
+def test_object_that_tells_another_class(default, answers, options):
+    """A merged class that is a proxy itself was taken for a stranger."""
+
+    class Lying(Base):
+        __class__ = property(lambda self: int)
+        if answers is not object:
+            __getattribute__ = answers
+
+    @mergeable(Param("flag", **default), **options)
+    class Layer(Lying):
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    with provide(flag=1):
+        assert (1, 3) == (Layer()(), Layer(3)())
+
+
+def test_class_that_answers(options):
+    """Its fields were looked for as those of a named tuple."""
+
+    @mergeable("flag", **options)
+    class Layer(Base, metaclass=Answering):
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    assert (2, 3) == (Layer()(flag=2), Layer(3)())
+
+
+@pytest.mark.parametrize("default", [{}, {"default": 2.5}], ids=["without", "default"])
 @pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
-def test_object_of_another_class(stranger, inject):
+def test_object_of_another_class(stranger, default, inject):
     """A function that was called with one ended in the name of a private method."""
 
-    @mergeable("flag", inject=inject)
+    @mergeable(Param("flag", **default), inject=inject)
     class Layer(Base):
         def __call__(self, *, flag=MERGED):
             return flag
@@ -120,7 +162,8 @@ def test_object_of_another_class(stranger, inject):
         assert 1 == Layer.__call__(stranger(Layer, 1))
         assert 2 == Layer.__call__(stranger(Layer, None), flag=2)
     words = "was called with .*'flag' is set in neither place.*Give flag=... in the call"
-    with pytest.raises(MissingParamError, match=rf"Layer.__call__\(\) {words}") as caught:
+    match = rf"Layer.__call__\(\) {words}"
+    with provide(other=1), pytest.raises(MissingParamError, match=match) as caught:
         Layer.__call__(stranger(Layer, None))
     assert ("flag", "__call__") == (caught.value.param, caught.value.method)
     assert type(stranger(Layer, None)).__qualname__ == caught.value.owner

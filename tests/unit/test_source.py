@@ -9,7 +9,7 @@ import pytest
 
 from mergeparam import MERGED, UNSET, Param, mergeable, provide
 from mergeparam._declare.checks import declare
-from mergeparam._inject.source import merge_source, share_unset
+from mergeparam._inject.source import LIVING, NEITHER, merge_source, share_unset
 from mergeparam._spec import PrivateNames
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*copy.deepcopy makes:mergeparam.MergeWarning")
@@ -135,7 +135,8 @@ else:
         {"names": PrivateNames("_2", {}, in_own_module=True)},
         READ.replace(
             "self._mergeparam_missing_flag()",
-            "30.0 if not _mergeparam_living.scopes else self._mergeparam_missing_flag_2()",
+            "30.0 if not _mergeparam_living.scopes "
+            "else _mergeparam_neither(self, 'flag', None, '_mergeparam_missing_flag_2')",
         ),
     ),
     "private methods through the class": (
@@ -257,22 +258,36 @@ def test_foreign_globals_are_left_alone(inject):
 
 @pytest.mark.parametrize(
     "default",
-    [None, True, 3, -2.5, "mean", "it's\n", float("inf"), float("nan"), 10**9, 10**5000, OTHER],
+    [
+        *(None, True, 3, -2.5, -0.0, 1000, "mean", str(b"mean", "ascii"), "it's\n"),
+        *(float("inf"), float("nan"), 10**9, 10**5000, OTHER),
+    ],
     ids=lambda value: str(value)[:9] if value != 10**5000 else "of many digits",
 )
 def test_default_of_any_kind(default, inject):
-    """The very value comes out, whether a literal can stand for it or not."""
+    """The very object comes out, which may mean "not set" to whoever the body hands it on."""
     module = types.ModuleType("user")
     cls = mergeable(Param("flag", unset=UNSET, default=default))(make(module))
     cls.flag = UNSET
 
-    value = cls()()
-    assert type(default) is type(value)
-    assert value is default or value == default
+    assert cls()() is default
     with provide(flag=7):
         assert 7 == cls()()
     with provide(other=7):
-        assert value is default or value == cls()()
+        assert cls()() is default
+
+
+@pytest.mark.parametrize("name", [LIVING, NEITHER])
+def test_globals_of_another_copy(name, inject):
+    """Where this package is imported twice, its scopes are not those of the other copy."""
+    module = types.ModuleType("user")
+    vars(module)[name] = other = types.SimpleNamespace(scopes=set())
+    cls = mergeable(Param("flag", default=3))(make(module))
+    cls.flag = None
+
+    with provide(flag=7):
+        assert 7 == cls()()
+    assert (3, other) == (cls()(), vars(module)[name])
 
 
 def test_classes_of_one_function(inject):

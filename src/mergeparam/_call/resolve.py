@@ -84,20 +84,22 @@ def merge_param(name: str, attribute_value: Any, call_value: Any, *, unset: obje
 
 
 def neither(receiver: Any, param: str, unset: object, name: str) -> Any:  # noqa: ANN401 - values are any object
-    """Return what is provided to a parameter without a default that neither place has set.
+    """Return what is provided to a parameter that neither place has set.
 
-    Else call the private method of this name, which raises. Whoever calls the function of a merged
-    method may hand over any object: a stand-in, or one of a class that has borrowed the function.
-    That is no reason to fail for a private name.
+    Else call the private method of this name, which has the default or raises. Whoever calls the
+    function of a merged method may hand over any object: a stand-in, or one of a class that has
+    borrowed the function. That is no reason to fail for a private name.
     """
     if living.scopes:
         value = provided(param, unset)
         if value is not unset:
             return value
-    # A proxy tells the class of its object in this way, if it tells any.
-    missing = getattr(getattr(receiver, "__class__", None), name, None)
-    if missing is not None:
-        return missing(receiver)
+    # A proxy tells the class of its object in the second way, if it tells any.
+    for cls in (type(receiver), getattr(receiver, "__class__", None)):
+        missing = getattr(cls, name, None)
+        # A metaclass may answer to every name.
+        if isinstance(missing, FunctionType):
+            return missing(receiver)
     code = sys._getframe(1).f_code  # noqa: SLF001 - the only way to the function's name
     owner = type(receiver).__qualname__
     raise MissingParamError(

@@ -281,7 +281,8 @@ def _check(declaration: Declaration) -> None:
 
 def _fields_of(cls: type) -> dict[str, object]:
     """Return the fields of a class (attrs, dataclass, named tuple) with their defaults."""
-    fields = dict(getattr(cls, "_field_defaults", {}))  # of a named tuple
+    # A metaclass may answer to every name; only a named tuple has these.
+    fields = dict(getattr(cls, "_field_defaults", {})) if issubclass(cls, tuple) else {}
     fields |= {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
     if hasattr(cls, "__dataclass_fields__"):
         import dataclasses  # noqa: PLC0415 - the class has it imported already

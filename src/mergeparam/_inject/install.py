@@ -7,13 +7,12 @@ import functools
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from mergeparam._call.provide import living, provide, run_in_steps
+from mergeparam._call.provide import provide, run_in_steps
 from mergeparam._call.resolve import (
     evaluator,
     make_body,
     make_conflict,
     make_missing,
-    neither,
     refuse_unnamed,
 )
 from mergeparam._compat import annotations_attribute
@@ -32,9 +31,7 @@ from mergeparam._inject.source import (
     CONFLICT_METHOD,
     EXIT_CLASSES,
     EXITS,
-    LIVING,
     MERGED_ATTRIBUTE,
-    NEITHER,
     OTHERWISE_METHOD,
     PROVIDE,
     RUN_IN_STEPS,
@@ -86,8 +83,6 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
         unset = {param.name: param.unset for param in plan.declaration.params}
         found: Any = method.found
         if method.ownership == "own":
-            # The same objects for every class, so that it does not matter who adds them first.
-            method.function.__globals__.update({LIVING: living, NEITHER: neither})
             changes += _changes_of_function(method.function, plan.code, unset)
             # A wrapper that shows the parameters itself was made elsewhere. The class gets a copy
             # of it, which calls the same function.

@@ -9,16 +9,21 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import sys
 import weakref
 from typing import TYPE_CHECKING
 
 import attrs
 
+from mergeparam._call.provide import living
+from mergeparam._call.resolve import neither
 from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
 from mergeparam._spec import sent_suffixes
 
 if TYPE_CHECKING:
+    from types import FunctionType
+
     from mergeparam._declare.checks import Declaration
     from mergeparam._spec import Param, PrivateNames
 
@@ -31,7 +36,7 @@ PRIVATE_METHODS = (MISSING_METHOD, CONFLICT_METHOD, *OPTION_METHODS)
 
 LIVING, NEITHER = "_mergeparam_living", "_mergeparam_neither"
 """The private globals of a module with merged methods: what tells whether any scope of `provide`
-is open, and what is called where neither place has set a parameter that has no default."""
+is open, and what is called where neither place has set a parameter and no literal will do."""
 
 MERGED_ATTRIBUTE = "_mergeparam_merged"
 """The private attribute that holds `MERGED`, the default that the author has written."""
@@ -71,19 +76,36 @@ def literal_of(held: object) -> str | None:
     return None
 
 
+def _stands_in_source(default: object) -> bool:
+    """Whether a default is a number or a text that an author would write as a literal.
+
+    This leaves out infinity and NaN, which have none, and numbers of many digits. Of equal texts,
+    Python may put one in the place of another in code; only that one may stand there.
+    """
+    if type(default) is str:
+        return sys.intern(default) is default and not default.startswith(PRIVATE_METHODS)
+    if isinstance(default, int | float):
+        return type(default) in (int, float) and abs(default) < _LARGEST_LITERAL
+    return False
+
+
+def with_defaults(consts: tuple[object, ...], params: tuple[Param, ...]) -> tuple[object, ...]:
+    """Return constants of compiled source with the declared defaults in the place of equal ones.
+
+    To whoever the body hands it on, that very object may mean "not set".
+    """
+    declared = [param.default for param in params if _stands_in_source(param.default)]
+    same = {(type(default), repr(default)): default for default in declared}
+    return tuple([same.get((type(const), repr(const)), const) for const in consts])
+
+
 def _neither(receiver: str, param: Param, names: PrivateNames, unset: str) -> str:
     """Return the expression for a parameter that neither place has set."""
     method, default = MISSING_METHOD + param.name, param.default
-    ask = private_call(receiver, names, method)
-    if not names.in_own_module:
-        return ask
-    if default is attrs.NOTHING:
-        return f"{NEITHER}({receiver}, {param.name!r}, {unset}, {method + names.suffix!r})"
-    # What an author would write as a literal stands there as one. This leaves out infinity and
-    # NaN, which have none, and numbers of many digits.
-    is_number = type(default) in (int, float) and abs(default) < _LARGEST_LITERAL
-    is_text = type(default) is str and not default.startswith(PRIVATE_METHODS)
-    literal = repr(default) if is_number or is_text else literal_of(default)
+    literal = repr(default) if _stands_in_source(default) else literal_of(default)
+    if not names.in_own_module or (literal is None and default is not attrs.NOTHING):
+        return private_call(receiver, names, method)
+    ask = f"{NEITHER}({receiver}, {param.name!r}, {unset}, {method + names.suffix!r})"
     return ask if literal is None else f"{literal} if not {LIVING}.scopes else {ask}"
 
 
@@ -217,6 +239,15 @@ def merge_source(
             ]
         lines += merge
     return "".join([f"{line}\n" for line in lines])
+
+
+def share_globals(function: FunctionType) -> bool:
+    """Put our other globals into a function's module, and tell whether it has these very objects.
+
+    It may have those of another copy of this package, which has scopes of its own.
+    """
+    add = function.__globals__.setdefault
+    return add(LIVING, living) is living and add(NEITHER, neither) is neither
 
 
 def share_unset(declaration: Declaration) -> dict[str, str]:

@@ -21,6 +21,7 @@ from mergeparam._inject.source import (
     body_method,
     merge_source,
     private_call,
+    with_defaults,
 )
 from mergeparam.errors import MergeDefinitionError
 
@@ -104,7 +105,8 @@ def wrap(declaration: Declaration, names: PrivateNames, *, provides: bool) -> Co
         if provides:
             tail = f"with {receiver}.{PROVIDE}({values}):\n    {tail}"
     head = f"{keyword} wrapper({parameters.as_signature()}):"
-    return _compile_like(method.function.__code__, head, f"{merge}{tail}\n")
+    code = _compile_like(method.function.__code__, head, f"{merge}{tail}\n")
+    return code.replace(co_consts=with_defaults(code.co_consts, params))
 
 
 def _compile_like(own: CodeType, head: str, body: str) -> CodeType:
