@@ -33,7 +33,7 @@ from mergeparam._inject.install import Plan, install
 from mergeparam._inject.source import (
     free_suffix,
     share_globals,
-    share_unset,
+    share_objects,
     take_until_gone,
 )
 from mergeparam._inject.splice import Injection, SpliceError, choose_injection, splice_merge
@@ -222,13 +222,13 @@ def _plan(
     method, params = declaration.method, declaration.params
     # The globals of a function from elsewhere are not ours to add to.
     is_own = method.ownership == "own"
-    unset_globals = share_unset(declaration) if is_own else {}
+    shared = share_objects(declaration) if is_own else {}
     number, suffix = free_suffix()
     # Where `__class__` is a property too, as in proxies, it may tell another class.
     answers, lies = [find_definer(method.cls, n) for n in ("__getattribute__", "__class__")]
     names = PrivateNames(
         suffix,
-        unset_globals,
+        shared,
         in_own_module=is_own and share_globals(method.function),
         through_class=answers is not None and lies is None,
     )

@@ -165,7 +165,7 @@ class PrivateNames(NamedTuple):
     """The names of what the merge reads besides the method's own parameters."""
 
     suffix: str  # in which the names of the class's private methods end
-    unset_globals: dict[str, str]  # by private method, without suffix, a global in its place
+    shared: dict[str, str]  # globals that hold objects, by how their names begin
     in_own_module: bool = False  # whether the function's module has our other globals
     through_class: bool = False  # whether private methods are read from the object's class
 

@@ -9,7 +9,7 @@ import pytest
 
 from mergeparam import MERGED, UNSET, Param, mergeable, provide
 from mergeparam._declare.checks import declare
-from mergeparam._inject.source import LIVING, NEITHER, merge_source, share_unset
+from mergeparam._inject.source import LIVING, NEITHER, merge_source, share_objects
 from mergeparam._spec import PrivateNames
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*copy.deepcopy makes:mergeparam.MergeWarning")
@@ -131,12 +131,21 @@ else:
         ),
     ),
     "a literal default, in a module of its own": (
-        {"on_conflict": "use_call", "default": 30.0},
+        {"on_conflict": "use_call", "default": True},
         {"names": PrivateNames("_2", {}, in_own_module=True)},
         READ.replace(
             "self._mergeparam_missing_flag()",
-            "30.0 if not _mergeparam_living.scopes "
+            "True if not _mergeparam_living.scopes "
             "else _mergeparam_neither(self, 'flag', None, '_mergeparam_missing_flag_2')",
+        ),
+    ),
+    "a default, as a global": (
+        {"on_conflict": "use_call", "default": 30.0},
+        {"names": PrivateNames("", {"_mergeparam_default_flag": "thirty"}, in_own_module=True)},
+        READ.replace(
+            "self._mergeparam_missing_flag()",
+            "thirty if not _mergeparam_living.scopes "
+            "else _mergeparam_neither(self, 'flag', None, '_mergeparam_missing_flag')",
         ),
     ),
     "private methods through the class": (
@@ -216,7 +225,7 @@ FLAG_NAME = "_mergeparam_unset_Layer_flag"
     ],
 )
 @pytest.mark.parametrize("name", ["Layer", "Layer[int]"])
-def test_share_unset(unset, already, expected, name):
+def test_share_objects(unset, already, expected, name):
     """An object that is no literal becomes a global, unless the name is another object's."""
     module = types.ModuleType("user")
     vars(module).update(already)
@@ -226,7 +235,7 @@ def test_share_unset(unset, already, expected, name):
     if "[" in name and unset is not UNSET:
         expected = {}  # a name that nobody could write
 
-    assert expected == share_unset(declaration)
+    assert expected == share_objects(declaration)
     assert already | dict.fromkeys(expected.values(), unset) == private_globals(module)
 
 

@@ -154,7 +154,7 @@ def _private_methods(  # noqa: C901, PLR0912 - what there may be, one after the 
             made[name] = make_conflict(method, param)
         answers: dict[str, Callable[[Any], object]] = {}
         for private, held in unset_objects(param):
-            if literal_of(held) is None and private + param.name not in method.names.unset_globals:
+            if literal_of(held) is None and private + param.name not in method.names.shared:
                 answers[private] = evaluator(held)
         if param.when is not None:
             answers |= {WHEN_METHOD: param.when, OTHERWISE_METHOD: evaluator(param.otherwise)}

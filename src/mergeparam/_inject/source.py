@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-import sys
 import weakref
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,10 @@ PRIVATE_METHODS = (MISSING_METHOD, CONFLICT_METHOD, *OPTION_METHODS)
 
 LIVING, NEITHER = "_mergeparam_living", "_mergeparam_neither"
 """The private globals of a module with merged methods: what tells whether any scope of `provide`
-is open, and what is called where neither place has set a parameter and no literal will do."""
+is open, and what is called where neither place has set a parameter."""
+
+DEFAULT = "_mergeparam_default_"
+"""How the names of those private globals begin that are defaults."""
 
 MERGED_ATTRIBUTE = "_mergeparam_merged"
 """The private attribute that holds `MERGED`, the default that the author has written."""
@@ -51,7 +53,6 @@ EXITS, EXIT_CLASSES = "_mergeparam_exits", (GeneratorExit, BaseException, StopAs
 """A private attribute of the class, because names of builtins may mean anything in a module."""
 
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}
-_LARGEST_LITERAL = 1e9
 
 
 def body_method(name: str) -> str:
@@ -76,37 +77,14 @@ def literal_of(held: object) -> str | None:
     return None
 
 
-def _stands_in_source(default: object) -> bool:
-    """Whether a default is a number or a text that an author would write as a literal.
-
-    This leaves out infinity and NaN, which have none, and numbers of many digits. Of equal texts,
-    Python may put one in the place of another in code; only that one may stand there.
-    """
-    if type(default) is str:
-        return sys.intern(default) is default and not default.startswith(PRIVATE_METHODS)
-    if isinstance(default, int | float):
-        return type(default) in (int, float) and abs(default) < _LARGEST_LITERAL
-    return False
-
-
-def with_defaults(consts: tuple[object, ...], params: tuple[Param, ...]) -> tuple[object, ...]:
-    """Return constants of compiled source with the declared defaults in the place of equal ones.
-
-    To whoever the body hands it on, that very object may mean "not set".
-    """
-    declared = [param.default for param in params if _stands_in_source(param.default)]
-    same = {(type(default), repr(default)): default for default in declared}
-    return tuple([same.get((type(const), repr(const)), const) for const in consts])
-
-
 def _neither(receiver: str, param: Param, names: PrivateNames, unset: str) -> str:
     """Return the expression for a parameter that neither place has set."""
-    method, default = MISSING_METHOD + param.name, param.default
-    literal = repr(default) if _stands_in_source(default) else literal_of(default)
-    if not names.in_own_module or (literal is None and default is not attrs.NOTHING):
+    method = MISSING_METHOD + param.name
+    default = literal_of(param.default) or names.shared.get(DEFAULT + param.name)
+    if not names.in_own_module or (default is None and param.default is not attrs.NOTHING):
         return private_call(receiver, names, method)
     ask = f"{NEITHER}({receiver}, {param.name!r}, {unset}, {method + names.suffix!r})"
-    return ask if literal is None else f"{literal} if not {LIVING}.scopes else {ask}"
+    return ask if default is None else f"{default} if not {LIVING}.scopes else {ask}"
 
 
 _process, _counter = os.urandom(4).hex(), itertools.count()
@@ -182,7 +160,7 @@ def merge_source(
         decide = functools.partial(call, CONFLICT_METHOD + name)
         read: list[str] = []
         for method, held in unset_objects(param):
-            shared = literal_of(held) or names.unset_globals.get(method + name)
+            shared = literal_of(held) or names.shared.get(method + name)
             read += [shared or call(method + name)]
         unset, held_unset = read[0], read[-1]
         ask = _neither(receiver, param, names, unset)
@@ -250,8 +228,8 @@ def share_globals(function: FunctionType) -> bool:
     return add(LIVING, living) is living and add(NEITHER, neither) is neither
 
 
-def share_unset(declaration: Declaration) -> dict[str, str]:
-    """Return the private globals that hold `unset` objects, by the private methods they replace.
+def share_objects(declaration: Declaration) -> dict[str, str]:
+    """Return the private globals that hold `unset` objects and plain defaults.
 
     A read of a global costs what the author's own would, and a rebinding of the author's name
     changes nothing.
@@ -259,16 +237,19 @@ def share_unset(declaration: Declaration) -> dict[str, str]:
     cls, function = declaration.method.cls, declaration.method.function
     found: dict[str, str] = {}
     for param in declaration.params:
-        for method, held in unset_objects(param):
+        objects = unset_objects(param)
+        if isinstance(param.default, int | float | str | bytes):
+            objects += ((DEFAULT, param.default),)
+        for begins, held in objects:
             # A reloaded module, and a function that makes classes, come with new objects for the
             # same names. Their merges read them through the class, so that no module grows.
             # The name is taken here and not with all other changes, in one step, because two
             # threads that decorate could both find it free.
-            name = f"{method}{cls.__name__}_{param.name}"
+            name = f"{begins}{cls.__name__}_{param.name}"
             if held is UNSET:
                 name = "_mergeparam_UNSET"
             if literal_of(held) is not None or not name.isidentifier():
                 continue
             if function.__globals__.setdefault(name, held) is held:
-                found[method + param.name] = name
+                found[begins + param.name] = name
     return found

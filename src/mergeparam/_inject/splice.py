@@ -26,7 +26,6 @@ from mergeparam._inject.source import (
     CONFLICT_METHOD,
     PRIVATE_METHODS,
     merge_source,
-    with_defaults,
 )
 from mergeparam._spec import Param, PrivateNames
 from mergeparam.errors import MergeDefinitionError, shorten
@@ -99,7 +98,6 @@ def splice_merge(declaration: Declaration, names: PrivateNames) -> tuple[CodeTyp
     code = method.function.__code__
     cells = tuple([name for name in method.parameters.all if name in code.co_cellvars])
     merge = extract_merge(source, method.parameters.as_signature(), cells)
-    merge = merge._replace(consts=with_defaults(merge.consts, params))
     return splice(code, merge, suffix=names.suffix)
 
 

@@ -21,7 +21,6 @@ from mergeparam._inject.source import (
     body_method,
     merge_source,
     private_call,
-    with_defaults,
 )
 from mergeparam.errors import MergeDefinitionError
 
@@ -105,8 +104,7 @@ def wrap(declaration: Declaration, names: PrivateNames, *, provides: bool) -> Co
         if provides:
             tail = f"with {receiver}.{PROVIDE}({values}):\n    {tail}"
     head = f"{keyword} wrapper({parameters.as_signature()}):"
-    code = _compile_like(method.function.__code__, head, f"{merge}{tail}\n")
-    return code.replace(co_consts=with_defaults(code.co_consts, params))
+    return _compile_like(method.function.__code__, head, f"{merge}{tail}\n")
 
 
 def _compile_like(own: CodeType, head: str, body: str) -> CodeType:
