@@ -193,8 +193,7 @@ class MergedMethod:
     provides: bool = False  # whether the merged values are provided to the calls in the body
 
 
-@attrs.frozen
-class MergedClass:
+class MergedClass(NamedTuple):
     """What a decorated class carries as `__mergeable__`: its own merged methods."""
 
     owner: str
