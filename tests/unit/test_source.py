@@ -61,7 +61,7 @@ match self.flag:
         f"""{READ.replace("flag", "_")}\
 else:
     _ = (_, self._)
-    _ = _[_[1] is not None]
+    _ = _[0] if _[1] is None else _[1]
 """,
     ),
     "use_attribute with another unset, as a global": (
@@ -70,7 +70,7 @@ else:
         f"""{READ.replace("None", "_mergeparam_UNSET")}\
 else:
     flag = (flag, self.flag)
-    flag = flag[flag[1] is not _mergeparam_UNSET]
+    flag = flag[0] if flag[1] is _mergeparam_UNSET else flag[1]
 """,
     ),
     "unset through the class, and names that a base has taken": (

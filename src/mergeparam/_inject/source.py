@@ -190,7 +190,7 @@ def merge_source(
             merge += [
                 "else:",
                 f"    {name} = ({name}, {attribute})",
-                f"    {name} = {name}[{name}[1] is not {held_unset}]",
+                f"    {name} = {name}[0] if {name}[1] is {held_unset} else {name}[1]",
             ]
         elif param.on_conflict == "raise":
             merge += [
