@@ -13,7 +13,14 @@ import attrs
 from typing_extensions import Format, get_annotations
 
 from mergeparam._compat import qualified_name
-from mergeparam._declare.methods import Method, find_method, mangle, merged_names, unwrap
+from mergeparam._declare.methods import (
+    PRIVATE,
+    Method,
+    find_method,
+    mangle,
+    merged_names,
+    unwrap,
+)
 from mergeparam._declare.signature import read_defaults, read_parameters
 from mergeparam._frameworks import adapters
 from mergeparam._sentinels import MERGED
@@ -94,7 +101,7 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
             owned.add(id(item.method.function))
     for name, held in vars(cls).items():
         runs = held.func if isinstance(held, _HOLDERS) else held
-        if name.startswith("_mergeparam_") or not callable(runs) or id(held) in replaced:
+        if name.startswith(PRIVATE) or not callable(runs) or id(held) in replaced:
             continue
         for link in [link for link in unwrap(runs) if isinstance(link, FunctionType)]:
             if id(link) not in owned and (link.__defaults__ or link.__kwdefaults__):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MERGED_NAMES = "__merged_params__"
 """The attribute of a function that lists the names that are merged in it."""
 
-MISSING_METHOD = "_mergeparam_missing_"
-"""How the names of the private methods begin that are called where neither place is set."""
+PRIVATE = "_mergeparam_"
+"""How the names begin that the decorator adds to classes and modules; every merge mentions one."""
 
 CARRIER_MODULE = "mergeparam.carrier"
 """What a base that carries the private methods of a protocol names as its module."""
@@ -187,7 +187,7 @@ def merged_names(function: object) -> tuple[str, ...]:
     if not isinstance(function, FunctionType) or MERGED_NAMES not in vars(function):
         return ()
     # `functools.wraps` copies the attribute to functions that merge nothing.
-    if not any([name.startswith("_mergeparam_") for name in function.__code__.co_names]):
+    if not any([name.startswith(PRIVATE) for name in function.__code__.co_names]):
         return ()
     names: tuple[str, ...] = vars(function)[MERGED_NAMES]
     return names

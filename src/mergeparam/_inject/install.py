@@ -20,7 +20,6 @@ from mergeparam._declare.annotations import optional_annotations, optional_signa
 from mergeparam._declare.methods import (
     CARRIER_MODULE,
     MERGED_NAMES,
-    MISSING_METHOD,
     carrier_of,
     merged_methods_of,
     merged_names,
@@ -32,6 +31,7 @@ from mergeparam._inject.source import (
     EXIT_CLASSES,
     EXITS,
     MERGED_ATTRIBUTE,
+    MISSING_METHOD,
     OTHERWISE_METHOD,
     PROVIDE,
     RUN_IN_STEPS,

@@ -16,7 +16,6 @@ import attrs
 
 from mergeparam._call.provide import living
 from mergeparam._call.resolve import neither
-from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._sentinels import UNSET
 from mergeparam._spec import sent_suffixes
 
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
     from mergeparam._spec import Param, PrivateNames
 
-CONFLICT_METHOD, UNSET_METHOD = "_mergeparam_conflict_", "_mergeparam_unset_"
+MISSING_METHOD, CONFLICT_METHOD = "_mergeparam_missing_", "_mergeparam_conflict_"
+UNSET_METHOD = "_mergeparam_unset_"
 ATTRIBUTE_UNSET_METHOD = "_mergeparam_attribute_unset_"
 WHEN_METHOD, OTHERWISE_METHOD = "_mergeparam_when_", "_mergeparam_otherwise_"
 OPTION_METHODS = (UNSET_METHOD, ATTRIBUTE_UNSET_METHOD, WHEN_METHOD, OTHERWISE_METHOD)

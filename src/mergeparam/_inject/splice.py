@@ -21,9 +21,9 @@ from types import CodeType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from mergeparam._compat import has_known_bytecode
-from mergeparam._declare.methods import MISSING_METHOD
 from mergeparam._inject.source import (
     CONFLICT_METHOD,
+    MISSING_METHOD,
     PRIVATE_METHODS,
     merge_source,
 )
