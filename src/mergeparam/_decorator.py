@@ -224,14 +224,13 @@ def _plan(
     is_own = method.ownership == "own"
     shared = share_objects(declaration) if is_own else {}
     number, suffix = free_suffix()
-    # Where `__class__` is a property too, as in proxies, it may tell another class.
-    answers, lies = [find_definer(method.cls, n) for n in ("__getattribute__", "__class__")]
-    names = PrivateNames(
-        suffix,
-        shared,
-        in_own_module=is_own and share_globals(method.function),
-        through_class=answers is not None and lies is None,
+    through_class = (
+        find_definer(method.cls, "__getattribute__") is not None
+        # Where this is a property, as in proxies, it may tell another class.
+        and find_definer(method.cls, "__class__") is None
     )
+    in_own_module = is_own and share_globals(method.function)
+    names = PrivateNames(suffix, shared, in_own_module, through_class)
 
     code, size = None, 0
     if strategy != "wrap" and not provides:

@@ -154,8 +154,7 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
     def __enter__(self) -> None:
         """Open a scope inside the one that is open here."""
         LATEST[0] = _NOTHING.values
-        if len(sys.modules) != Seen.modules:
-            load_adapters()
+        load_adapters()
         outer = _CURRENT.get()
         if outer.owner() is None:
             outer = _drop_left_open()
@@ -318,6 +317,7 @@ def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any 
         # It is not dropped here, because JAX may be tracing with its key.
         while scope.outer is not None and _is_abandoned(scope):
             scope = scope.outer
+    # As `load_adapters` asks first, but without the call.
     if len(sys.modules) != Seen.modules:
         load_adapters()
     for follower in scope_followers:

@@ -101,10 +101,11 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
             owned.add(id(item.method.function))
     for name, held in vars(cls).items():
         runs = held.func if isinstance(held, _HOLDERS) else held
-        if name.startswith(PRIVATE) or not callable(runs) or id(held) in replaced:
-            continue
-        for link in [link for link in unwrap(runs) if isinstance(link, FunctionType)]:
-            if id(link) not in owned and (link.__defaults__ or link.__kwdefaults__):
+        is_seen = name.startswith(PRIVATE) or not callable(runs) or id(held) in replaced
+        for link in () if is_seen else unwrap(runs):
+            if not isinstance(link, FunctionType) or id(link) in owned:
+                continue
+            if link.__defaults__ or link.__kwdefaults__:
                 merged = [n for n, default in read_defaults(link).items() if default is MERGED]
                 left |= {name: merged} if merged else {}
     if not left:

@@ -30,17 +30,17 @@ scope_followers: list[Adapter] = []
 
 
 class Seen:
-    """How many modules there were when frameworks were last looked for among them.
-
-    Whoever reads a provided value compares it with `len(sys.modules)`, which is quick.
-    """
+    """How many modules there were when frameworks were last looked for among them."""
 
     modules: ClassVar[int] = 0
 
 
 def load_adapters() -> None:
     """Load the adapter of every framework that has been imported since the last time."""
+    # A count tells whether anything was imported since, and is quick.
     modules = len(sys.modules)
+    if modules == Seen.modules:
+        return
     for framework in [*_waiting]:
         spec = _spec_of(framework)
         # So importlib notes that the module is being imported just now. That may end without

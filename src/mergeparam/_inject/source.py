@@ -79,9 +79,11 @@ def literal_of(held: object) -> str | None:
 
 def _neither(receiver: str, param: Param, names: PrivateNames, unset: str) -> str:
     """Return the expression for a parameter that neither place has set."""
-    method = MISSING_METHOD + param.name
-    default = literal_of(param.default) or names.shared.get(DEFAULT + param.name)
-    if not names.in_own_module or (default is None and param.default is not attrs.NOTHING):
+    method, default = MISSING_METHOD + param.name, None
+    has_default = param.default is not attrs.NOTHING
+    if has_default:
+        default = literal_of(param.default) or names.shared.get(DEFAULT + param.name)
+    if not names.in_own_module or (has_default and default is None):
         return private_call(receiver, names, method)
     ask = f"{NEITHER}({receiver}, {param.name!r}, {unset}, {method + names.suffix!r})"
     return ask if default is None else f"{default} if not {LIVING}.scopes else {ask}"

@@ -91,7 +91,7 @@ def splice_merge(declaration: Declaration, names: PrivateNames) -> tuple[CodeTyp
     source = merge_source(
         method.receiver,
         params,
-        names._replace(suffix=""),
+        PrivateNames("", *names[1:]),
         may_receive_merged=declaration.may_receive_merged,
         unnamed=declaration.unnamed,
     )
