@@ -80,8 +80,8 @@ def sample(
         for _ in range(turns):
             # In another order each time, so that none always follows the same one.
             for name in random.sample(list(samplers), len(samplers)):
-                # Five digits are more than mean something, and keep the files small.
-                values[name].append(float(f"{samplers[name].take():.5g}"))
+                # Four digits are more than mean something, and keep the files small.
+                values[name].append(float(f"{samplers[name].take():.4g}"))
         for name, sampler in samplers.items():
             facts = {"name": name, "unit": unit, "loops": sampler.loops}
             run = pyperf.Run(values[name], metadata=facts, collect_metadata=False)
