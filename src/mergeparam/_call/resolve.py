@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 import attrs
 
 from mergeparam._call.messages import CallState, conflict_error, missing_error
-from mergeparam._call.provide import is_provided, living, provided
+from mergeparam._call.provide import living, provided
 from mergeparam._compat import qualified_name
 from mergeparam._declare.body import constructor_argument
 from mergeparam._declare.methods import find_definer, merged_methods_of
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 E = TypeVar("E", bound="enum.Enum")
+
+_NOT_PROVIDED: Any = object()
 
 
 @overload
@@ -122,19 +124,15 @@ def make_missing(method: MergedMethod, param: Param) -> Callable[..., Any]:
     default_for = evaluator(unset if default is attrs.NOTHING else default)
 
     def missing(self: object) -> Any:  # noqa: ANN401 - values are any object
-        takes_default = True
         # Mostly no scope is open anywhere, and then there is nothing to look for.
-        if living.scopes:
-            value = provided(wanted, unset)
-            if value is not unset or may_stay_unset:
-                return value
-            # The `unset` object may be provided too. Then a default would hide a mistake.
-            takes_default = not is_provided(wanted)
-        if takes_default:
+        value = provided(wanted, _NOT_PROVIDED) if living.scopes else _NOT_PROVIDED
+        # The `unset` object may be provided too. Then a default would hide a mistake.
+        is_given = value is not _NOT_PROVIDED
+        if not is_given:
             value = default_for(self)
-            if value is not unset or may_stay_unset:
-                return value
-        cls, is_given = type(self).__qualname__, not takes_default
+        if value is not unset or may_stay_unset:
+            return value
+        cls = type(self).__qualname__
         argument = ""
         others: list[str] = []
         # Dynamo traces no frames; in a compiled call the error names one parameter.
@@ -233,10 +231,11 @@ def is_needed(obj: object, param: Param) -> bool:
     if is_set(obj, param) is not False or param.default is param.unset:
         return False
     # Asked for in any case, because a trace must not keep an answer that is not in its key.
-    if provided(param.name, param.unset) is not param.unset:
-        return False
-    default = param.unset if param.default is attrs.NOTHING else param.default
-    return is_provided(param.name) or evaluator(default)(obj) is param.unset
+    value = provided(param.name, _NOT_PROVIDED)
+    if value is _NOT_PROVIDED:
+        default = param.unset if param.default is attrs.NOTHING else param.default
+        value = evaluator(default)(obj)
+    return value is param.unset
 
 
 def _is_forwarded(cls: type, suffix: str, method: str, param: str) -> bool:
