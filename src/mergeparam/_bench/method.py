@@ -101,11 +101,13 @@ def check_source(subject: Subject) -> None:
         raise Refusal(msg)
 
 
-def inline_source(subject: Subject) -> str:
-    """Return the merge as Python source."""
-    return "".join(
-        merge_source(subject.receiver, level.params, level.names) for level in subject.levels
-    )
+def inline_source(subject: Subject, suffix: str | None = None) -> str:
+    """Return the merge as Python source; private names end in the suffix, if one is given."""
+    text = ""
+    for level in subject.levels:
+        names = level.names if suffix is None else level.names._replace(suffix=suffix)
+        text += merge_source(subject.receiver, level.params, names)
+    return text
 
 
 def inline(subject: Subject, more: str = "", **names: object) -> FunctionType:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mergeparam._bench.method import read_subject
+from mergeparam._bench.method import inline_source, read_subject
 from mergeparam._cli import target
 from mergeparam._cli.terminal import has_colours
 from mergeparam._declare.methods import declarations
 from mergeparam._declare.signature import original_signature, read_signature
-from mergeparam._inject.source import merge_source
 from mergeparam._introspect import merged_methods
 from mergeparam.errors import shorten
 
@@ -164,11 +163,8 @@ def source_of(subject: Subject) -> str:
     """Return the merge as the Python source that one would write by hand."""
     suspended = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
     keyword = "async def" if subject.function.__code__.co_flags & suspended else "def"
-    lines = ""
-    for level in subject.levels:
-        # The suffix has another number in each process, which tells nothing.
-        names = level.names._replace(suffix="")
-        lines += textwrap.indent(merge_source(subject.receiver, level.params, names), "    ")
+    # The suffix has another number in each process, which tells nothing.
+    lines = textwrap.indent(inline_source(subject, suffix=""), "    ")
     signature = read_signature(subject.chain[0])
     return f"{_head_of(subject)}\n{keyword} {subject.name}{signature}:\n{lines}    ..."
 
