@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mergeparam._static.merges import ORIGINS
 from mergeparam._static.model import read_module
 from mergeparam._static.rules import Context, check_class, load_rules
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from mergeparam._static.rules import Rule
 
-MERGE_FUNCTIONS = frozenset({"merge_param", "first_from"})
+MERGE_FUNCTIONS = frozenset(ORIGINS)
 FLAGS = frozenset(
     {
         *("train", "training", "is_training", "is_train", "eval", "is_eval", "eval_mode"),

@@ -11,14 +11,14 @@ import ast
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from mergeparam._static.model import Function, dotted, is_none, resolve
+from mergeparam._static.model import Function, dotted, is_none, last_name, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mergeparam._static.model import Method, Module
 
-MERGE_FUNCTIONS = {"merge_param": ("flax", "mergeparam"), "first_from": ("flax",)}
+ORIGINS = {"merge_param": ("flax", "mergeparam"), "first_from": ("flax",)}
 """The functions that merge, and the packages that they may come from."""
 
 _CALL, _ATTRIBUTE, _UNSET, _RAISES = "call", "attribute", "unset", "raises"
@@ -67,14 +67,14 @@ def merge_function(call: ast.AST, module: Module) -> str | None:
     if not isinstance(call, ast.Call):
         return None
     names = (resolve(call.func, module.imports), dotted(call.func))
-    lasts = {name.rpartition(".")[2] for name in names}
-    return next((name for name in MERGE_FUNCTIONS if name in lasts), None)
+    lasts = {last_name(name) for name in names}
+    return next((name for name in ORIGINS if name in lasts), None)
 
 
 def origin_problem(call: ast.Call, function: str, module: Module) -> str | None:
     """Return why a function of this name may be another one than those that are known."""
     origin = resolve(call.func, module.imports)
-    packages = MERGE_FUNCTIONS[function]
+    packages = ORIGINS[function]
     head = dotted(call.func).partition(".")[0]
     is_known = origin.startswith(tuple(f"{name}." for name in packages))
     if is_known and origin.endswith(f".{function}") and head not in module.bound:

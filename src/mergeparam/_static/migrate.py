@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 from mergeparam._static.check import check_source, find_files
-from mergeparam._static.model import dotted
+from mergeparam._static.model import dotted, last_name
 from mergeparam._static.rewrite import rewrite
 from mergeparam._static.sites import Class, Source, read_source
 
@@ -143,7 +143,7 @@ def _held(node: ast.ClassDef, layers: Layers) -> dict[str, str]:
     for inner in ast.walk(node):
         match inner:
             case ast.Assign(targets=[target], value=ast.Call(func=kind)):
-                held.setdefault(dotted(target), set()).add(dotted(kind).rpartition(".")[2])
+                held.setdefault(dotted(target), set()).add(last_name(dotted(kind)))
             case ast.AnnAssign(target=target, annotation=kind):
                 held.setdefault(f"self.{dotted(target)}", set()).add(dotted(kind))
     return {
@@ -163,7 +163,7 @@ def _receiver(
     if isinstance(function, ast.Attribute) and dotted(function) not in held:
         name, function = function.attr, function.value
     if isinstance(function, ast.Call):
-        layer = dotted(function.func).rpartition(".")[2]
+        layer = last_name(dotted(function.func))
     else:
         layer = held.get(dotted(function), "")
     position = layers.get(layer, {}).get(name, {}).get(flag)

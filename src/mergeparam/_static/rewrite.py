@@ -11,7 +11,7 @@ from libcst.codemod import CodemodContext
 from libcst.codemod.visitors import AddImportsVisitor
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from mergeparam._static.merges import MERGE_FUNCTIONS
+from mergeparam._static.merges import ORIGINS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -233,7 +233,7 @@ class _ImportRemover(cst.CSTTransformer):
         kept = [
             alias
             for alias in updated.names
-            if alias.evaluated_name not in MERGE_FUNCTIONS
+            if alias.evaluated_name not in ORIGINS
             or (alias.evaluated_alias or alias.evaluated_name) not in self.idle
         ]
         if len(kept) == len(updated.names):

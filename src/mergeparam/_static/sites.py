@@ -22,7 +22,15 @@ from mergeparam._static.merges import (
     understand,
 )
 from mergeparam._static.model import Class as Read
-from mergeparam._static.model import Default, Function, Module, dotted, read_module, resolve
+from mergeparam._static.model import (
+    Default,
+    Function,
+    Module,
+    dotted,
+    last_name,
+    read_module,
+    resolve,
+)
 from mergeparam._static.rules import READS_ALL
 
 if TYPE_CHECKING:
@@ -229,7 +237,7 @@ def _class_problem(node: ast.ClassDef, source: Source) -> str | None:
     """Return why nothing in a class can be declared."""
     for decorator in node.decorator_list:
         origin = _decorator_origin(decorator, source)
-        if origin.startswith(("flax.", "jax.")) and origin.rpartition(".")[2] in _LIFTS:
+        if origin.startswith(("flax.", "jax.")) and last_name(origin) in _LIFTS:
             return f"`@{ast.unparse(decorator)}` lifts the class; lift it where it is used"
     # TensorFlow compiles what it calls from source again, but leaves merged methods alone.
     if any(origin.partition(".")[0] == "tensorflow" for origin in source.imports.values()):
