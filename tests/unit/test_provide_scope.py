@@ -16,7 +16,14 @@ from interrupts import Interrupt
 from packages import cloudpickle, counts_references, needs_cloudpickle
 
 from mergeparam import provide
-from mergeparam._call.provide import _CURRENT, is_provided, living, provided, run_in_steps
+from mergeparam._call.provide import (
+    _CURRENT,
+    ProvideInCall,
+    is_provided,
+    living,
+    provided,
+    run_in_steps,
+)
 from mergeparam._frameworks import Adapter
 
 UNSET = object()
@@ -236,6 +243,26 @@ def test_left_open_inside_of_others():
         provide(flag=2).__enter__()
     assert {"other": 2} == innermost()
     suspended.__exit__()
+
+    assert {} == innermost()
+
+
+@pytest.mark.parametrize(
+    ("around", "inside", "left"),
+    [
+        (ProvideInCall, ProvideInCall, {}),
+        (ProvideInCall, provide, {"flag": 1}),
+        (provide, ProvideInCall, {"flag": 1}),
+        (provide, provide, {"flag": 1}),
+    ],
+)
+def test_left_open_by_a_call(around, inside, left):
+    """A call ends after the calls inside; a `with` may end before one that a generator holds."""
+    inner = inside(flag=1)
+    with around(outer=1):
+        inner.__enter__()
+    assert left == innermost()
+    inner.__exit__()
 
     assert {} == innermost()
 

@@ -230,7 +230,7 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
 
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - likewise
-            with self:
+            with ProvideInCall(**self._values):
                 return function(*args, **kwargs)
 
         return inside  # type: ignore[return-value]  # of the same signature
@@ -244,6 +244,20 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         for scope in inside:
             outer = _make_again(scope, outer)
         return outer
+
+
+class ProvideInCall(provide):
+    """Opens a scope for one call of a plain function, such as a method with `provide=True`."""
+
+    __slots__ = ()
+
+    def _leave(self, inside: list[Scope], outer: Scope) -> Scope:
+        # A call ends after the calls inside. What these have left open is left open by an error
+        # that came before `__exit__` could do anything, as `RecursionError` does. On PyPy, which
+        # does not count references, such a scope is not abandoned at once.
+        return super()._leave(
+            [scope for scope in inside if not isinstance(scope.owner(), ProvideInCall)], outer
+        )
 
 
 class _Step(provide):

@@ -7,7 +7,7 @@ import functools
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from mergeparam._call.provide import provide, run_in_steps
+from mergeparam._call.provide import ProvideInCall, run_in_steps
 from mergeparam._call.resolve import (
     evaluator,
     make_body,
@@ -192,7 +192,7 @@ def _private_methods(  # noqa: C901, PLR0912 - what there may be, one after the 
     if method.injection == "wrap":
         made[EXITS] = EXIT_CLASSES
     if method.provides:
-        made[PROVIDE], made[RUN_IN_STEPS] = provide, staticmethod(run_in_steps)
+        made[PROVIDE], made[RUN_IN_STEPS] = ProvideInCall, staticmethod(run_in_steps)
     return made
 
 
