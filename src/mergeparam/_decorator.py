@@ -153,7 +153,7 @@ def mergeable(
         strategy = choose_injection(inject)
 
         # Everything that can be wrong is found before anything is changed.
-        declarations = declare(cls, given, method, by_name)
+        declarations = declare(cls, given, method, by_name, frame)
         plans = [_plan(declaration, strategy, provide) for declaration in declarations]
         check_all_named(cls, declarations, frame)
         for declaration in declarations:
@@ -216,12 +216,20 @@ def _plan(
 ) -> Plan:
     """Work out the code of a merged method, and what the class will carry of it."""
     # What checks types should see merged values, so the merge goes around it.
-    if strategy != "inline" and checks_types(declaration.method.found):
+    checked = [one for one in declaration.methods if checks_types(one.found)]
+    if strategy != "inline" and checked:
+        for other in declaration.methods:
+            if other.found is not checked[0].found:
+                raise MergeDefinitionError(
+                    f"{checked[0].label} checks types, so that the merge goes around it, and "
+                    f"{other.label} runs the same function. List one of them in method=, and let "
+                    f"the other one call it: self.{checked[0].name}(...)."
+                )
         method = declaration.method._replace(ownership="opaque")
         declaration = declaration._replace(method=method)
     method, params = declaration.method, declaration.params
     # The globals of a function from elsewhere are not ours to add to.
-    is_own = method.ownership == "own"
+    is_own = method.is_own
     shared = share_objects(declaration) if is_own else {}
     number, suffix = free_suffix()
     through_class = (

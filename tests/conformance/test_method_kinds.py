@@ -1,8 +1,10 @@
 """Every kind of method merges, whatever its body does, and stays of its kind."""
 
 import asyncio
+import contextlib
 import functools
 import inspect
+import sys
 import types
 
 import pytest
@@ -189,6 +191,63 @@ def test_generators_merge_when_their_bodies_start(generating):
     assert MissingParamError is attempt(stream.asend(None).send, None)
     with pytest.raises(RuntimeError, match="StopIteration"):
         next(stopping.__new__(stopping).steps())
+
+
+@pytest.fixture
+def exiting():
+    """Return a class whose generators handle it when they are closed."""
+
+    @mergeable("flag", method=("steps", "stream"))
+    class Layer(Base):
+        seen = None
+
+        def steps(self, *, flag=MERGED):
+            try:
+                yield flag
+            except GeneratorExit as error:
+                self.seen = error
+            return "end"
+
+        async def stream(self, *, flag=MERGED):
+            try:
+                yield flag
+            except GeneratorExit as error:
+                await asyncio.sleep(0)
+                self.seen = error
+
+        manager = contextlib.contextmanager(steps)
+
+    return Layer
+
+
+def test_generators_that_handle_their_end(exiting):
+    """The body sees the `GeneratorExit` that was thrown in, and what it returns is not lost."""
+    layer, error = exiting(1), GeneratorExit()
+    generator, closed = layer.steps(), layer.steps()
+    assert [1, 1] == [next(generator), next(closed)]
+    with pytest.raises(StopIteration, match="end"):
+        generator.throw(error)
+    assert error is layer.seen
+    assert closed.close() == ("end" if sys.version_info >= (3, 13) else None)
+    with layer.manager() as flag:
+        raise error
+    assert (1, error) == (flag, layer.seen)
+
+
+def test_async_generators_that_handle_their_end(exiting):
+    """Likewise; the body may still await something."""
+
+    async def drive():
+        layer, error = exiting(1), GeneratorExit()
+        stream, closed = layer.stream(), layer.stream()
+        found = [await anext(stream), await anext(closed)]
+        with pytest.raises(StopAsyncIteration):
+            await stream.athrow(error)
+        found.append(layer.seen is error)
+        await closed.aclose()
+        return [*found, layer.seen is not error]
+
+    assert [1, 1, True, True] == asyncio.run(drive())
 
 
 def test_coroutine(options):

@@ -4,6 +4,7 @@ Each test says what used to happen instead.
 """
 
 import functools
+import textwrap
 import types
 import typing
 import weakref
@@ -71,6 +72,25 @@ def test_protocol_members(kind, options):
     assert members | {"largest"} == typing_extensions.get_protocol_members(Larger)
 
 
+@pytest.mark.parametrize("slots", [{}, {"__slots__": ()}], ids=["dict", "slots"])
+def test_protocol_of_a_protocol(slots, options):
+    """Where it inherited from one whose objects have a dictionary, it was refused."""
+    sized = types.new_class(
+        "Sized", (typing.Protocol,), exec_body=lambda space: space.update(slots)
+    )
+
+    @mergeable("flag", **options)
+    class Switch(sized, typing.Protocol):
+        vars().update(slots)
+
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+    class Held(Base, Switch): ...
+
+    assert MERGES == outcomes(Held)
+
+
 class Proxy:
     """Answers with the flag alone."""
 
@@ -84,12 +104,17 @@ class Proxy:
 
 
 class Answering(type):
-    """Makes classes that answer to every name but special ones."""
+    """Makes classes that answer to every name."""
 
     def __getattr__(cls, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
         return object()
+
+
+class Failing(type):
+    """Makes classes that fail for a name that they do not have."""
+
+    def __getattr__(cls, name):
+        raise KeyError(name)
 
 
 STRANGERS = {
@@ -137,15 +162,16 @@ def test_object_that_tells_another_class(default, answers, options):
         assert (1, 3) == (Layer()(), Layer(3)())
 
 
-def test_class_that_answers(options):
-    """Its fields were looked for as those of a named tuple."""
+@pytest.mark.parametrize("metaclass", [Answering, Failing])
+def test_class_that_answers(metaclass, options):
+    """Its fields were looked for as those of a named tuple, or of an attrs class."""
 
     @mergeable("flag", **options)
-    class Layer(Base, metaclass=Answering):
+    class Layer(Base, metaclass=metaclass):
         def __call__(self, *, flag=MERGED):
             return flag
 
-    assert (2, 3) == (Layer()(flag=2), Layer(3)())
+    assert MERGES == outcomes(Layer)
 
 
 @pytest.mark.parametrize("default", [{}, {"default": 2.5}], ids=["without", "default"])
@@ -242,14 +268,100 @@ def test_methods_that_need_no_list(left, module):
 
 
 @pytest.mark.parametrize("renamed", ["__module__ = 'public'", "__qualname__ = 'Public'"])
-def test_renamed_class(renamed):
+@pytest.mark.parametrize(
+    ("around", "last"),
+    [
+        ("if True:", ""),
+        ("def make():", "\n    return Layer\nLayer = make()"),
+        ("class Outer:", "\nLayer = Outer.Layer"),
+        ("old, mergeable = mergeable, lambda flag: lambda cls: old(flag)(cls)\nif True:", ""),
+    ],
+    ids=["module", "function", "class", "helper"],
+)
+def test_renamed_class(around, last, renamed):
     """A partial of the method was not merged where the class had got another name."""
-    assert MERGES == outcomes(define(LEFT.format(left=renamed), __name__="generated"))
-    with pytest.raises(MergeDefinitionError, match=r"\.fixed\(\) gives 'flag' the default MERGED"):
-        define(
-            LEFT.format(left=f"{renamed}; fixed = functools.partialmethod(__call__)"),
-            __name__="generated",
-        )
+    source = LEFT.format(left=f"{renamed}; fixed = functools.partialmethod(__call__)")
+    cls = define(around + textwrap.indent(source, "    ") + last, __name__="generated")
+
+    assert MERGES == outcomes(cls) == outcomes(cls, "fixed")
+
+
+def test_renamed_class_that_is_decorated_elsewhere():
+    """Nobody sees where the class was written, so that it gets a function of its own."""
+    cls = define(LEFT.format(left="__module__ = 'public'").replace('@mergeable("flag")', ""))
+    written = vars(cls)["__call__"]
+
+    assert MERGES == outcomes(mergeable("flag")(cls))
+    assert written is not vars(cls)["__call__"]
+
+
+def hands_over(function):
+    """Return a wrapper that takes whatever comes."""
+    return functools.wraps(function)(lambda *args, **kwargs: function(*args, **kwargs))
+
+
+def shows(function):
+    """Return a wrapper that has the parameter itself."""
+
+    @functools.wraps(function)
+    def wrapper(self, *, flag=MERGED):
+        return function(self, flag=flag)
+
+    return wrapper
+
+
+class Callable:
+    """A callable object of which nobody knows what it runs."""
+
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+
+    def __get__(self, obj, cls):
+        return functools.partial(self.__wrapped__, obj)
+
+    __call__ = None
+
+
+class Written:
+    """Has the methods for a class that inherits them."""
+
+    def __call__(self, *, flag=MERGED):
+        return flag
+
+    encode = __call__
+
+
+@pytest.mark.parametrize("wrapper", [lambda function: function, hands_over, shows, Callable])
+@pytest.mark.parametrize("methods", [("__call__", "encode"), ("encode", "__call__", "encode")])
+@pytest.mark.parametrize("inject", ["auto", "wrap"])
+def test_two_methods_of_one_function(wrapper, methods, inject):
+    """Only the first that is listed was merged, if the function was written elsewhere."""
+    given = vars(Written)["__call__"]
+
+    class Inheriting(Base, Written):
+        if wrapper is not Callable:
+            encode = wrapper(given)
+
+    @mergeable("flag", method=methods, inject=inject)
+    class Own(Base):
+        def __call__(self, *, flag=MERGED):
+            return flag
+
+        encode = wrapper(__call__)
+        if wrapper is not Callable:
+            partial = functools.partialmethod(encode)
+
+    @mergeable("flag", method=methods, inject=inject)
+    class Foreign(Base):
+        __call__ = given
+        encode = wrapper(given)
+
+    inheriting = mergeable("flag", method=methods, inject=inject)(Inheriting)
+
+    for cls in (Own, Foreign, inheriting):
+        assert MERGES == outcomes(cls) == outcomes(cls, "encode")
+    assert wrapper is Callable or MERGES == outcomes(Own, "partial")
+    assert (MERGED, MERGED) == (Written()(), Written().encode())
 
 
 def test_method_that_another_decorator_lists():

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import inspect
 import linecache
 from collections.abc import AsyncGenerator, Generator
@@ -484,3 +485,25 @@ def test_jaxtyping_inside_linen():
     for given in ("yes", None):
         with refused(jaxtyped):
             Layer(True).apply({}, 1, flag=given)
+
+
+def handing_over(function):
+    return functools.wraps(function)(lambda *args, **given: function(*args, **given))
+
+
+@pytest.mark.parametrize("methods", [("forward", "__call__"), ("__call__", "forward")])
+def test_wrapper_around_a_checked_method(methods):
+    """The merge would go around the one and not around the other."""
+
+    class Layer:
+        @beartype
+        def forward(self, *, flag: bool = MERGED):
+            return flag
+
+        alias = forward
+        __call__ = handing_over(forward)
+
+    with pytest.raises(MergeDefinitionError, match=r"forward\(\) checks types.*runs the same"):
+        mergeable("flag", method=methods)(Layer)
+    merged = mergeable("flag", method=("alias", "forward"))(plain(Layer))
+    assert (True, False) == (merged(True).alias(), merged(False).forward())

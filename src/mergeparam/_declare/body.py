@@ -10,7 +10,7 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
 
 from mergeparam._declare.checks import counts_as_set
-from mergeparam._declare.methods import unwrap
+from mergeparam._declare.methods import inherited, unwrap
 from mergeparam._declare.signature import read_defaults
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import RAISING
@@ -126,7 +126,7 @@ def _stored_parameter(code: CodeType, attribute: str) -> str:
 
 def constructor_argument(cls: type, attribute: str) -> str:
     """Return the constructor's argument for an attribute, where a field or `__init__` shows it."""
-    for field in getattr(cls, "__attrs_attrs__", ()):
+    for field in inherited(cls, "__attrs_attrs__") or ():
         if field.name == attribute:
             return field.alias if field.init else ""
     code = getattr(unwrap(cls.__init__)[-1], "__code__", None)  # type: ignore[misc]  # of itself

@@ -17,6 +17,7 @@ from mergeparam._declare.methods import (
     PRIVATE,
     Method,
     find_method,
+    inherited,
     mangle,
     merged_names,
     unwrap,
@@ -36,10 +37,16 @@ class Declaration(NamedTuple):
     """A method and the parameters to merge in it, in the order of its signature."""
 
     method: Method
+    aliases: tuple[Method, ...]  # others that are listed and have the same merge
     params: tuple[Param, ...]
     names: tuple[str, ...]
     may_receive_merged: tuple[str, ...]  # a wrapper may have read their default, and hand it on
     unnamed: tuple[str, ...]  # left at `MERGED`: no `@mergeable` has named them yet
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """All that are listed and have this merge."""
+        return (self.method, *self.aliases)
 
 
 def declare(
@@ -47,10 +54,12 @@ def declare(
     given: tuple[Param, ...],
     methods: str | Iterable[str],
     by_name: Callable[[str], Param] = Param,
+    frame: FrameType | None = None,
 ) -> tuple[Declaration, ...]:
     """Return what is to be merged in each method of a class, or refuse what cannot be right.
 
     Where nothing is `given`, that is every parameter whose default is `MERGED`, as `by_name` says.
+    The `frame` is the one that decorates the class.
     """
     wanted: dict[str, Param] = {}
     for param in given:
@@ -68,12 +77,10 @@ def declare(
             f"Give a method's name or several: method=('__call__', 'encode')."
         )
 
-    found: list[Declaration] = []
-    for name in names:
-        method = find_method(cls, name)
-        # An alias, such as `__call__ = forward`, has the merge of the function that it names.
-        if not any([method.function is other.method.function for other in found]):
-            found.append(_declare_in(method, [*wanted.values()], by_name))
+    found = [
+        _declare_in(method, aliases, [*wanted.values()], by_name)
+        for method, *aliases in _by_function([find_method(cls, name, frame) for name in names])
+    ]
     for param in wanted.values():
         if not any([_in_body(item.method, param).name in item.names for item in found]):
             listed = ", ".join([item.method.name for item in found])
@@ -94,11 +101,13 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
     left: dict[str, Sequence[str]] = {}
     owned, replaced = set[int](), set[int]()
     for item in declarations:
-        replaced.add(id(item.method.found))
         if item.unnamed:
             left[item.method.name] = item.unnamed
-        if item.method.ownership == "own":
-            owned.add(id(item.method.function))
+        for method in item.methods:
+            replaced.add(id(method.found))
+            # A wrapper hands on `MERGED` to a function that is merged for this.
+            depth = method.chain.index(method.function) + 1
+            owned.update([id(link) for link in method.chain[:depth] if method.is_own])
     for name, held in vars(cls).items():
         runs = held.func if isinstance(held, _HOLDERS) else held
         is_seen = name.startswith(PRIVATE) or not callable(runs) or id(held) in replaced
@@ -170,8 +179,25 @@ def refuse_options(unknown: Iterable[str]) -> NoReturn:
     )
 
 
+def _by_function(methods: list[Method]) -> Iterable[list[Method]]:
+    """Return the methods in groups, each of which has one merge in common."""
+    own = [method.function for method in methods if method.is_own]
+    groups: dict[tuple[int, str], list[Method]] = {}
+    for method in methods:
+        if any([method.function is function for function in own]):
+            # The class's own function is changed in place: an alias, such as `__call__ = forward`,
+            # and a wrapper have its merge.
+            key = id(method.function), ""
+        else:
+            # Else the class gets another one under every name that it has for it, in its own
+            # namespace.
+            key = id(method.found), "" if method.definer is method.cls else method.name
+        groups.setdefault(key, []).append(method)
+    return [sorted(group, key=lambda method: not method.is_own) for group in groups.values()]
+
+
 def _declare_in(
-    method: Method, wanted: list[Param], by_name: Callable[[str], Param]
+    method: Method, aliases: list[Method], wanted: list[Param], by_name: Callable[[str], Param]
 ) -> Declaration:
     """Return what is to be merged in one method: of what is wanted, what it declares."""
     candidates = [name for name in method.parameters.named if name != method.receiver]
@@ -196,8 +222,9 @@ def _declare_in(
             f"parameters: @mergeable('deterministic'){_suggest_other_method(method, ())}."
         )
     names = tuple([param.name for param in params])
-    handed_on = tuple(marked) if len(method.chain) > 1 else ()
-    return Declaration(method, tuple(params), names, handed_on, tuple(unnamed))
+    is_wrapped = any([len(one.chain) > 1 for one in (method, *aliases)])
+    handed_on = tuple(marked) if is_wrapped else ()
+    return Declaration(method, tuple(aliases), tuple(params), names, handed_on, tuple(unnamed))
 
 
 def _in_body(method: Method, param: Param) -> Param:
@@ -240,7 +267,7 @@ def _suggest_other_method(method: Method, names: Sequence[str]) -> str:
 
 def _check(declaration: Declaration) -> None:
     """Refuse parameters that cannot be merged in their method."""
-    method, params, names, *_ = declaration
+    method, params, names = declaration.method, declaration.params, declaration.names
     cls, fields = method.cls, _fields_of(method.cls)
     merged, defaults = merged_names(method.function), method.defaults
     for param in params:
@@ -259,8 +286,8 @@ def _check(declaration: Declaration) -> None:
             )
         attribute = param.attribute.partition(".")[0]
         # Where the class says what attributes its objects have (attrs, dataclass, Linen).
-        says = hasattr(cls, "__attrs_attrs__") or hasattr(cls, "__dataclass_fields__")
-        if says and attribute not in fields and not _may_have(method, attribute):
+        said = inherited(cls, "__attrs_attrs__"), inherited(cls, "__dataclass_fields__")
+        if said != (None, None) and attribute not in fields and not _may_have(method, attribute):
             raise MergeDefinitionError(
                 f"{cls.__qualname__} has no attribute {attribute!r} for {param.name!r} to be "
                 f"merged with. Declare it as a field ({attribute}: ... | None = None), or say "
@@ -289,10 +316,9 @@ def _check(declaration: Declaration) -> None:
 
 def _fields_of(cls: type) -> dict[str, object]:
     """Return the fields of a class (attrs, dataclass, named tuple) with their defaults."""
-    # A metaclass may answer to every name; only a named tuple has these.
-    fields = dict(getattr(cls, "_field_defaults", {})) if issubclass(cls, tuple) else {}
-    fields |= {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
-    if hasattr(cls, "__dataclass_fields__"):
+    fields = dict(inherited(cls, "_field_defaults") or {}) if issubclass(cls, tuple) else {}
+    fields |= {field.name: field.default for field in inherited(cls, "__attrs_attrs__") or ()}
+    if inherited(cls, "__dataclass_fields__"):
         import dataclasses  # noqa: PLC0415 - the class has it imported already
 
         for field in dataclasses.fields(cls):

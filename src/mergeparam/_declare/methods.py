@@ -12,6 +12,7 @@ from mergeparam.errors import MergeDefinitionError, near, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from mergeparam._spec import MergedMethod, Param
 
@@ -63,9 +64,17 @@ class Method(NamedTuple):
     receiver: str  # the expression that is the object: `self`, or `args[0]`
     label: str  # the method's name in messages
 
+    @property
+    def is_own(self) -> bool:
+        """Whether its function was written in the body of the class."""
+        return self.ownership == "own"
 
-def find_method(cls: type, name: str) -> Method:
-    """Find the method `name` of a class, and the function that declares its parameters."""
+
+def find_method(cls: type, name: str, frame: FrameType | None = None) -> Method:
+    """Find the method `name` of a class, and the function that declares its parameters.
+
+    The class may have been written in this `frame`, and have other names by now.
+    """
     given, name = name, mangle(name, cls.__name__)
     definer = find_definer(cls, name)
     label = f"{cls.__qualname__}.{name}()"
@@ -89,7 +98,7 @@ def find_method(cls: type, name: str) -> Method:
             f"on top of the class."
         )
     chain = unwrap(found)
-    function, ownership = _whose(cls, definer, chain)
+    function, ownership = _whose(cls, definer, chain, frame)
     if function is None:
         raise MergeDefinitionError(
             f"{label} is {shorten(found)}, a callable whose signature cannot be read. "
@@ -116,6 +125,12 @@ def find_definer(cls: type, name: str) -> type | None:
     return None
 
 
+def inherited(cls: type, name: str) -> Any:  # noqa: ANN401 - whatever the class has
+    """Return what a class has under a name, or nothing. A metaclass may answer to every name."""
+    definer = find_definer(cls, name)
+    return None if definer is None else vars(definer)[name]
+
+
 def unwrap(found: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
     """Return `found` and what is inside of it along `__wrapped__`."""
     chain = [found]
@@ -134,7 +149,7 @@ def mangle(name: str, owner: str) -> str:
 
 
 def _whose(
-    cls: type, definer: type, chain: tuple[Callable[..., Any], ...]
+    cls: type, definer: type, chain: tuple[Callable[..., Any], ...], frame: FrameType | None
 ) -> tuple[FunctionType | None, Ownership]:
     """Tell which function in the chain is meant, and whose it is."""
     # PyPy has functions that are not written in Python, with code that tells almost nothing.
@@ -150,7 +165,7 @@ def _whose(
     ownership: Ownership = "own"
     for link in chain if definer is cls else ():
         if isinstance(link, FunctionType):
-            if _is_written_in(cls, link):
+            if _is_written_in(cls, link, frame):
                 return link, ownership
         # Of callable objects that nobody knows there is no telling whether the function inside is
         # all that they run.
@@ -165,21 +180,40 @@ def _whose(
     return function, "foreign" if function is chain[0] else "opaque"
 
 
-def _is_written_in(cls: type, function: FunctionType) -> bool:
+def _is_written_in(cls: type, function: FunctionType, frame: FrameType | None) -> bool:
     """Whether the code of a function was written in the body of a class."""
     # `functools.wraps` changes the names of a function, but never those of its code and globals.
     name = qualified_name(function.__code__, function.__qualname__)
-    if name.rpartition(".")[0] != cls.__qualname__:
-        return False
+    owner = name.rpartition(".")[0]
     # Where code is run without a module, a class finds the name among the builtins.
-    if function.__globals__.get("__name__", "builtins") != cls.__module__:
+    place = function.__globals__.get("__name__", "builtins"), owner
+    if place != (cls.__module__, cls.__qualname__) and not _is_renamed(
+        cls, function, owner, frame
+    ):
         return False
     # A base may be a namesake: `class Dropout(Dropout)`, or the class of before a reload.
     for base in cls.__mro__[1:]:
         held = vars(base).get(function.__code__.co_name)
-        if held is not None and any([function is link for link in unwrap(held)]):
-            return False
+        is_namesake = base.__name__ == cls.__name__
+        for other in vars(base).values() if is_namesake else [] if held is None else [held]:
+            if any([function is link for link in unwrap(other)]):
+                return False
     return True
+
+
+def _is_renamed(cls: type, function: FunctionType, owner: str, frame: FrameType | None) -> bool:
+    """Whether the owner of a function is the class, which its body or a decorator has renamed."""
+    while frame is not None and owner.rpartition(".")[2] == cls.__name__:
+        code = frame.f_code
+        scope = qualified_name(code, code.co_name)
+        # The statement is in this code: that of a module, of a class or of a function. A function
+        # may also be a decorator's, which was called by the statement.
+        is_function = code.co_flags & inspect.CO_OPTIMIZED
+        outer = f"{scope}.<locals>." if is_function else "" if scope[0] == "<" else f"{scope}."
+        if function.__globals__ is frame.f_globals and owner == outer + cls.__name__:
+            return True
+        frame = frame.f_back if is_function else None
+    return False
 
 
 def merged_names(function: object) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ from mergeparam._spec import RAISING, MergedClass, MergedMethod
 from mergeparam.errors import MergeDefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import CodeType
 
     from mergeparam._declare.checks import Declaration
@@ -75,23 +75,14 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
     changes: list[Change] = []
     carrier = carrier_of(cls)
     if carrier is cls and vars(cls).get("_is_protocol"):
-        protocol = next(base for base in reversed(cls.__mro__) if base.__name__ == "Protocol")
-        space = {"__module__": CARRIER_MODULE, "__slots__": ()}
-        carrier = type(cls)("Protocol", (protocol,), space)
+        carrier = _make_carrier(cls)
     for plan in plans:
         method = plan.declaration.method
         unset = {param.name: param.unset for param in plan.declaration.params}
         found: Any = method.found
-        if method.ownership == "own":
+        if method.is_own:
             changes += _changes_of_function(method.function, plan.code, unset)
-            # A wrapper that shows the parameters itself was made elsewhere. The class gets a copy
-            # of it, which calls the same function.
-            is_wrapper = isinstance(found, FunctionType) and found is not method.function
-            if is_wrapper and exposes(found, plan.declaration.names):
-                shown = copy_function(found, found.__code__)
-                for change in _changes_of_function(shown, shown.__code__, unset):
-                    setattr(*change)
-                changes.append((cls, method.name, shown))
+            changes += _shown_wrappers(cls, plan.declaration, unset)
         else:
             # Nothing that was written elsewhere changes: the class gets a function of its own,
             # under every name that it has for the other one.
@@ -116,6 +107,32 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
     if carrier not in cls.__mro__:
         changes.append((cls, "__bases__", (carrier, *cls.__bases__)))
     _apply(cls, changes)
+
+
+def _make_carrier(cls: type) -> type:
+    """Return a base for a protocol, which carries what is no member of it."""
+    protocol = next(base for base in reversed(cls.__mro__) if base.__name__ == "Protocol")
+    # Bases can only be set if objects have the same parts as before.
+    parts = "__dict__", "__weakref__"
+    slots = [part for part in parts if any(part in vars(base) for base in cls.__mro__[1:])]
+    return type(cls)("Protocol", (protocol,), {"__module__": CARRIER_MODULE, "__slots__": slots})
+
+
+def _shown_wrappers(
+    cls: type, declaration: Declaration, unset: dict[str, object]
+) -> Iterator[Change]:
+    """Yield copies of the wrappers that show the parameters themselves.
+
+    They were made elsewhere, and call the same function.
+    """
+    for method in declaration.methods:
+        wrapper: Any = method.found
+        is_wrapper = isinstance(wrapper, FunctionType) and wrapper is not method.function
+        if is_wrapper and exposes(wrapper, declaration.names):
+            shown = copy_function(wrapper, wrapper.__code__)
+            for change in _changes_of_function(shown, shown.__code__, unset):
+                setattr(*change)
+            yield cls, method.name, shown
 
 
 def _changes_of_function(

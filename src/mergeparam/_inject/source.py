@@ -49,7 +49,7 @@ UNNAMED_METHOD = "_mergeparam_unnamed"
 PROVIDE, RUN_IN_STEPS = "_mergeparam_provide", "_mergeparam_run_in_steps"
 """The private attributes of a class whose methods provide their values."""
 
-EXITS, EXIT_CLASSES = "_mergeparam_exits", (GeneratorExit, BaseException, StopAsyncIteration)
+EXITS, EXIT_CLASSES = "_mergeparam_exits", (BaseException, StopIteration, StopAsyncIteration)
 """A private attribute of the class, because names of builtins may mean anything in a module."""
 
 _LITERALS = {"None": None, "True": True, "False": False, "...": ...}

@@ -30,24 +30,39 @@ if TYPE_CHECKING:
     from mergeparam._declare.checks import Declaration
     from mergeparam._spec import PrivateNames
 
-_ASYNC_GENERATOR = """\
+_GENERATOR = """\
 _mergeparam_steps, _mergeparam_exits = {call}, {receiver}.{exits}
 try:
-    _mergeparam_value = await _mergeparam_steps.__anext__()
+    _mergeparam_value = _mergeparam_steps.send(None)
     while True:
         try:
             _mergeparam_sent = yield _mergeparam_value
-        except _mergeparam_exits[0]:
-            await _mergeparam_steps.aclose()
-            raise
-        except _mergeparam_exits[1] as _mergeparam_error:
+        except _mergeparam_exits[0] as _mergeparam_error:
+            _mergeparam_value = _mergeparam_steps.throw(_mergeparam_error)
+        else:
+            _mergeparam_value = _mergeparam_steps.send(_mergeparam_sent)
+except _mergeparam_exits[1] as _mergeparam_stop:
+    return _mergeparam_stop.value
+"""
+"""`yield from` would close the body where `GeneratorExit` is thrown in. The body may handle it."""
+
+_ASYNC_GENERATOR = """\
+_mergeparam_steps, _mergeparam_exits = {call}, {receiver}.{exits}
+try:
+    _mergeparam_value = await _mergeparam_steps.asend(None)
+    while True:
+        try:
+            _mergeparam_sent = yield _mergeparam_value
+        except _mergeparam_exits[0] as _mergeparam_error:
+            if _mergeparam_steps.ag_frame is None:
+                raise
             _mergeparam_value = await _mergeparam_steps.athrow(_mergeparam_error)
         else:
             _mergeparam_value = await _mergeparam_steps.asend(_mergeparam_sent)
 except _mergeparam_exits[2]:
     return
 """
-"""`yield from` for async generators, which Python does not have."""
+"""An event loop that shuts down closes every async generator, maybe the body before its wrapper."""
 
 
 def wrap(declaration: Declaration, names: PrivateNames, *, provides: bool) -> CodeType:
@@ -88,17 +103,17 @@ def wrap(declaration: Declaration, names: PrivateNames, *, provides: bool) -> Co
     body = private_call(receiver, names, body_method(method.name))
     call = f"{body}({', '.join(arguments)})"
     flags = getattr(getattr(runs, "__code__", None), "co_flags", 0)
-    # A generator function that `types.coroutine` has marked stays a generator function.
+    if provides and flags & (inspect.CO_COROUTINE | inspect.CO_GENERATOR):
+        pairs = ", ".join([f"{name!r}: {name}" for name in declaration.names])
+        call = f"{receiver}.{RUN_IN_STEPS}({call}, {{{pairs}}})"
     if flags & inspect.CO_ASYNC_GENERATOR:
         keyword = "async def"
         tail = _ASYNC_GENERATOR.format(call=call, receiver=receiver, exits=EXITS)
-    elif flags & (inspect.CO_COROUTINE | inspect.CO_GENERATOR):
-        if provides:
-            pairs = ", ".join([f"{name!r}: {name}" for name in declaration.names])
-            call = f"{receiver}.{RUN_IN_STEPS}({call}, {{{pairs}}})"
-        is_coroutine = flags & inspect.CO_COROUTINE
-        keyword = "async def" if is_coroutine else "def"
-        tail = f"return await {call}" if is_coroutine else f"return (yield from {call})"
+    elif flags & inspect.CO_COROUTINE:
+        keyword, tail = "async def", f"return await {call}"
+    elif flags & inspect.CO_GENERATOR:
+        # A generator function that `types.coroutine` has marked stays a generator function.
+        keyword, tail = "def", _GENERATOR.format(call=call, receiver=receiver, exits=EXITS)
     else:
         keyword, tail = "def", f"return {call}"
         if provides:
