@@ -8,6 +8,7 @@ import dataclasses
 import enum
 import functools
 import gc
+import sys
 import threading
 import types
 import weakref
@@ -726,15 +727,100 @@ def test_abandoned_coroutine(close):
     assert 30.0 == call(3.0)
 
 
+def generator():
+    """Suspend with a scope open."""
+    with provide(gain=2.0):
+        yield
+    yield
+
+
+def test_scope_that_nobody_closes():
+    """A function that was traced in it is not found outside, in the scope around or none."""
+    call = tenfold()
+    provide(gain=2.0).__enter__()
+    assert 30.0 == call(3.0)
+    with provide(gain=5.0):
+        provide(gain=2.0).__enter__()
+        assert 15.0 == call(3.0)
+
+    assert 30.0 == call(3.0)
+
+
+def test_scope_that_nobody_closes_while_jax_traces():
+    """A trace keeps the key that it began with, and what it is kept under stays right."""
+    scope = provide(gain=2.0)
+
+    @jax.jit
+    def forgetting(x):
+        nonlocal scope
+        del scope
+        return x
+
+    call = tenfold()
+    scope.__enter__()
+    assert 3.0 == forgetting(3.0)
+    with provide(other=1):
+        assert 30.0 == call(3.0)
+
+    assert 30.0 == call(3.0)
+    with provide(gain=2.0):
+        assert 6.0 == call(3.0)
+
+
+def test_scope_that_another_context_opens():
+    """When it is closed, wherever that is, the thread gets its own key back."""
+    call = tenfold()
+    going = generator()
+    contextvars.copy_context().run(next, going)
+    going.close()
+    assert 30.0 == call(3.0)
+
+    with provide(gain=5.0):
+        copied, going = contextvars.copy_context(), generator()
+        copied.run(next, going)
+        copied.run(next, going)
+        assert 15.0 == call(3.0)
+    assert 30.0 == call(3.0)
+
+
+def test_scope_that_ends_in_another_thread():
+    """The thread that opened it notices with the next scope, and goes on with its own key."""
+    call = tenfold()
+    with ThreadPoolExecutor(1) as pool:
+
+        def step(function, *args):
+            return pool.submit(contextvars.copy_context().run, function, *args).result(timeout=60)
+
+        going = generator()
+        step(next, going)
+        next(going)
+        assert 15.0 == step(plain, call, 5.0)
+        assert 30.0 == step(call, 3.0)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks start eagerly from Python 3.12 on")
+def test_task_that_starts_inside_of_a_scope():
+    """A scope that it closes later does not bring that scope back."""
+    call = tenfold()
+
+    async def child():
+        with provide(gain=5.0):
+            await asyncio.sleep(0)
+
+    async def drive():
+        with provide(gain=2.0):
+            loop = asyncio.get_running_loop()
+            task = asyncio.Task(child(), loop=loop, eager_start=True)
+        await task
+        return call(3.0)
+
+    assert 30.0 == asyncio.run(drive())
+    assert 30.0 == call(3.0)
+
+
 def test_scope_that_is_closed_in_another_thread():
     """Neither thread goes on with a key that is not its own."""
     call = jax.jit(Tenfold())
-
-    def generator():
-        with provide(gain=2.0):
-            yield
-        yield
-
     going, context = generator(), contextvars.copy_context()
     with provide(gain=5.0):
         in_thread(context.run, next, going)

@@ -202,7 +202,8 @@ def test_adapter_does_nothing_by_default():
     adapter.finish_class(object)
     adapter.scope_opened(None)
     adapter.scope_closing(None, None, None)
-    adapter.closed_elsewhere(None)
+    adapter.closed_elsewhere(None, None)
+    adapter.scope_abandoned(None)
     adapter.reading(None, "flag")
 
     assert not adapter.is_tracing()

@@ -1,5 +1,6 @@
 """The scopes behind `provide`: how many are left, interrupts, and what adapters hear of them."""
 
+import asyncio
 import contextlib
 import contextvars
 import gc
@@ -19,6 +20,7 @@ from mergeparam import provide
 from mergeparam._call.provide import (
     _CURRENT,
     ProvideInCall,
+    _Step,
     is_provided,
     living,
     provided,
@@ -41,6 +43,7 @@ def _nothing_is_left():
     """Check that nothing at all is left of the scopes of these tests."""
     yield
     gc.collect()
+    gc.collect()  # PyPy tells of what the first one has found
     assert not living.scopes
 
 
@@ -67,8 +70,8 @@ def heard(follow):
         def scope_closing(self, scope, innermost, left):
             heard.append(("closing", scope.owner(), innermost.values, left.values))
 
-        def closed_elsewhere(self, owner):
-            heard.append(("elsewhere", owner))
+        def closed_elsewhere(self, owner, here):
+            heard.append(("elsewhere", owner, here.values))
 
         def reading(self, scope, name):
             heard.append(("reading", name, scope.values))
@@ -251,6 +254,7 @@ def test_left_open_inside_of_others():
     ("around", "inside", "left"),
     [
         (ProvideInCall, ProvideInCall, {}),
+        (ProvideInCall, lambda **values: _Step(values), {}),
         (ProvideInCall, provide, {"flag": 1}),
         (provide, ProvideInCall, {"flag": 1}),
         (provide, provide, {"flag": 1}),
@@ -279,6 +283,46 @@ def test_closed_in_the_context_but_not_in_its_copy():
         return read()
 
     assert 1 == copied.run(inside)
+
+
+def rows():
+    """Yield with a scope open."""
+    with provide(flag=2):
+        yield
+
+
+def test_closed_in_a_copy_of_the_context():
+    """Back in the context in which it was opened, nobody would close it any more."""
+    with provide(flag=1):
+        generator = rows()
+        next(generator)
+        assert 2 == read()
+        copied = contextvars.copy_context()
+        copied.run(generator.close)
+        assert (1, 1) == (copied.run(read), read())
+
+    assert {} == innermost()
+    assert read() is None
+
+
+def test_async_generator_that_an_event_loop_closes():
+    """A loop closes what was not exhausted in a task of its own."""
+
+    async def stream():
+        with provide(flag=2):
+            yield read()
+            yield
+
+    async def main():
+        with provide(flag=1):
+            async for _ in stream():
+                break
+            gc.collect()
+            await asyncio.sleep(0.01)
+            return read()
+
+    assert 1 == asyncio.run(main())
+    assert read() is None
 
 
 # Interrupts: CPython runs signal handlers at the start of a function, and after calls.
@@ -352,16 +396,22 @@ def test_interrupt_of_a_scope_that_is_open_twice(stops):
 
 
 class InterruptingVariable:
-    """A context variable that is interrupted when it is set next."""
+    """A context variable that is interrupted when it is set or reset next."""
 
     def __init__(self, *, is_set):
         self.is_set, self.get = is_set, _CURRENT.get
 
     def set(self, value):
+        return self.interrupted(_CURRENT.set, value)
+
+    def reset(self, token):
+        return self.interrupted(_CURRENT.reset, token)
+
+    def interrupted(self, change, value):
         if self.is_set is None:
-            return _CURRENT.set(value)
+            return change(value)
         if self.is_set:
-            _CURRENT.set(value)
+            change(value)
         self.is_set = None
         raise Interrupt
 
@@ -552,7 +602,37 @@ def test_adapter_hears_of_what_closes_elsewhere(heard):
         scope.__exit__(None, None, None)
 
         assert {"a": 1} == innermost()
-    assert ("elsewhere", scope) == heard[1]
+    assert ("elsewhere", scope, {"a": 1}) == heard[1]
+
+
+@counts_references
+def test_adapter_hears_of_what_nobody_can_close(follow):
+    """It is told what is the innermost scope then; of what was closed it has heard."""
+    heard = []
+
+    class Follower(Adapter):
+        def scope_abandoned(self, here):
+            heard.append(here.values)
+
+    follow(Follower())
+    with provide(a=1):
+        provide(b=2).__enter__()
+
+    assert [{"a": 1}] == heard
+
+
+def test_adapter_at_the_end_of_the_stack(follow):
+    """A scope is closed even where an adapter has no room to follow."""
+
+    class Deep(Adapter):
+        def scope_closing(self, scope, innermost, left):
+            raise RecursionError
+
+    follow(Deep())
+    with pytest.raises(RecursionError) as kept, provide(flag=1):
+        pass
+
+    assert {} == innermost(), kept
 
 
 @counts_references

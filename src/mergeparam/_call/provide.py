@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import types
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Never, TypeVar
 from weakref import ref
 
@@ -36,8 +36,11 @@ class Scope:
     owner: Callable[[], object]
     """A weak reference to its `provide` object, by which an abandoned scope can be told."""
 
+    token: Token[Scope] | None
+    """By this the context can be told in which the scope was opened."""
+
     closed: bool
-    """Whether its `with` has ended as it should, in whichever context."""
+    """Whether its `with` has ended as it should: in the context in which it was opened."""
 
     # These three belong to the adapter that follows scopes.
     key: object
@@ -78,9 +81,12 @@ _NOTHING = Scope()
 _NOTHING.outer = None
 _NOTHING.values = {}
 _NOTHING.owner = ref(Scope)  # which opens nothing, and never goes
+_NOTHING.closed = False
 _NOTHING.key = None
 
 _CURRENT: ContextVar[Scope] = ContextVar("mergeparam.provide", default=_NOTHING)
+
+_NOBODY = type(None)  # called, it gives nothing, as a weak reference whose object is gone
 
 LATEST: list[Mapping[str, object]] = [_NOTHING.values]
 """What the last call of `provide` was given, until any is entered. Only messages ask for it."""
@@ -158,9 +164,10 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         outer = _CURRENT.get()
         if outer.owner() is None:
             outer = _drop_left_open()
-        scope = _make_scope(ref(self), self._values, outer)
+        owner = ref(self, _left_open) if scope_followers else ref(self)
+        scope = _make_scope(owner, self._values, outer)
         try:
-            _CURRENT.set(scope)
+            scope.token = _CURRENT.set(scope)
             for follower in scope_followers:
                 follower.scope_opened(scope)
         except BaseException:
@@ -179,7 +186,13 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         """Close the scope, wherever it stands among those that are open here."""
         scope = _CURRENT.get()
         if traceback is None and scope.owner() is self and scope.outer is not None:
-            _close(scope, scope, scope.outer)
+            try:
+                _close(scope, scope, scope.outer)
+            except RecursionError:
+                # What is written in C can be called nevertheless.
+                _CURRENT.set(scope.outer)
+                scope.closed = True
+                raise
             return
         innermost = scope = _drop_left_open(traceback)
         inside: list[Scope] = []
@@ -194,7 +207,7 @@ class provide:  # noqa: N801 - a context manager, named as one writes it
         # It was opened in another context, and stays open there. Event loops close what is left
         # over in this way.
         for follower in scope_followers:
-            follower.closed_elsewhere(self)
+            follower.closed_elsewhere(self, innermost)
 
     def __call__(self, function: F) -> F:
         """Decorate a function: its body runs with the values provided, in a scope of its own.
@@ -256,7 +269,8 @@ class ProvideInCall(provide):
         # that came before `__exit__` could do anything, as `RecursionError` does. On PyPy, which
         # does not count references, such a scope is not abandoned at once.
         return super()._leave(
-            [scope for scope in inside if not isinstance(scope.owner(), ProvideInCall)], outer
+            [scope for scope in inside if not isinstance(scope.owner(), ProvideInCall | _Step)],
+            outer,
         )
 
 
@@ -279,7 +293,7 @@ class _Step(provide):
         suspended, self._suspended = self._suspended, []
         for inner in suspended:
             again = _make_again(inner, _CURRENT.get())
-            _CURRENT.set(again)
+            again.token = _CURRENT.set(again)
             for follower in scope_followers:
                 follower.scope_opened(again)
 
@@ -360,12 +374,34 @@ def _close(scope: Scope, innermost: Scope, left: Scope) -> None:
     for follower in scope_followers:
         follower.scope_closing(scope, innermost, left)
     try:
-        _CURRENT.set(left)
-        scope.closed = True
+        if scope.token is not None:
+            _CURRENT.reset(scope.token)
+            scope.closed = True
+    except ValueError:
+        # This is a copy of the context in which the scope was opened, such as an event loop closes
+        # async generators in. Back there nobody will close it.
+        pass
     except BaseException:
         # A signal handler has raised, mostly between the two.
         scope.closed = _CURRENT.get() is left
         raise
+    # A token gives back what was there when the scope was opened.
+    if _CURRENT.get() is not left:
+        _CURRENT.set(left)
+    scope.owner, scope.token = _NOBODY, None
+
+
+def _left_open(_: object) -> None:
+    """Tell what follows scopes that nobody can close one of them any more.
+
+    What a signal handler raises here is printed and swallowed, as in a `__del__`. So this is only
+    called for a scope that was not closed, and only where something follows scopes.
+    """
+    scope = _CURRENT.get()
+    while scope.outer is not None and _is_abandoned(scope):
+        scope = scope.outer
+    for follower in scope_followers:
+        follower.scope_abandoned(scope)
 
 
 def _drop_left_open(traceback: TracebackType | None = None) -> Scope:
@@ -426,6 +462,7 @@ def _make_scope(owner: Callable[[], object], own: Mapping[str, object], outer: S
     scope.own = own
     scope.outer = outer
     scope.values = {**outer.values, **own} if outer.values else own
+    scope.token = None
     scope.closed = False
     scope.key = UNKNOWN_KEY
     scope.beneath = scope.suspension = None
@@ -436,6 +473,7 @@ def _make_scope(owner: Callable[[], object], own: Mapping[str, object], outer: S
 def _make_again(scope: Scope, outer: Scope) -> Scope:
     """Return a scope anew, inside another one than it was."""
     again = _make_scope(scope.owner, scope.own, outer)
+    again.token, scope.token = scope.token, None
     again.closed = scope.closed
     again.beneath = scope.beneath
     again.suspension = scope.suspension

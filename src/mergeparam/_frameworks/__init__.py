@@ -72,6 +72,9 @@ def _load(framework: str) -> None:
     text = None
     try:
         module = importlib.import_module(f"{__name__}.{framework.rpartition('.')[2].lower()}")
+    except RecursionError:
+        # That tells nothing about the framework, and the next one who asks has more room.
+        raise
     except Exception as error:  # noqa: BLE001 - a framework that is not what it was may raise anything
         text = (
             f"mergeparam does not know this {framework} ({type(error).__name__}: {error}). Merged "

@@ -73,8 +73,11 @@ class Adapter:
     def scope_closing(self, scope: Scope, innermost: Scope, left: Scope) -> None:
         """Forget a scope that is about to close: `left` will be the innermost then."""
 
-    def closed_elsewhere(self, owner: provide) -> None:
-        """Note that a scope was closed in another context than it was opened in."""
+    def closed_elsewhere(self, owner: provide, here: Scope) -> None:
+        """Note that a scope was closed where it does not stand; there, the innermost is `here`."""
+
+    def scope_abandoned(self, here: Scope) -> None:
+        """Note that nobody can close some scope any more; without it, the innermost is `here`."""
 
     def reading(self, scope: Scope, name: str) -> None:
         """Refuse, by raising, to let a value be read that the framework would keep too long."""

@@ -94,7 +94,8 @@ class JaxAdapter(Adapter):
             scope.suspension = functools.partial(scope.owner)
             self._thread.suspensions.add(scope.suspension)
         before, outer = self._key.value, scope.outer
-        if outer is not None and before is not outer.key and before is not self._key_of(outer):
+        is_own = outer is None or before is outer.key or before is self._key_of(outer)
+        if not is_own and not self._is_left_over():
             # A copied context has brought the outer scope along from elsewhere, and the thread
             # is to have its own key back.
             scope.beneath = (before,)
@@ -123,14 +124,24 @@ class JaxAdapter(Adapter):
                 inside = inside.outer
             # One that another thread has opened knows what to give back there.
             inside.beneath = inside.beneath or scope.beneath
-        self._set_key(self._key_of(left), left)
+        # What a copied context has brought along may be closed back there.
+        self._set_key(self._again(None) if left.closed else self._key_of(left), left)
 
-    def closed_elsewhere(self, owner: provide) -> None:
+    def closed_elsewhere(self, owner: provide, here: Scope) -> None:
         """Forget that the scope may be suspended, if this is the thread that opened it."""
+        kept = self._thread.kept
+        if kept is not None and kept.owner() is owner:
+            self._set_key(self._key_of(here), here)
         suspensions = self._thread.suspensions
         suspensions.difference_update([one for one in suspensions if one() is owner][:1])
         if self._key is not None and self._key.value is _NO_KEY:
             self._set_key(self._again(_NO_KEY), None)
+
+    def scope_abandoned(self, here: Scope) -> None:
+        """Set the key again, if it is that of the scope."""
+        # What is being traced goes on with the key that it began with.
+        if not self._is_finalizing() and self._is_left_over() and not _is_tracing():
+            self._set_key(self._key_of(here), here)
 
     def reading(self, scope: Scope, name: str) -> None:
         """Raise where a trace would keep a value that is not in its key."""
@@ -145,6 +156,11 @@ class JaxAdapter(Adapter):
                 f"in a plain function that makes the call, or give {name}=... in the call.",
                 param=name,
             )
+
+    def _is_left_over(self) -> bool:
+        """Whether the scope of this thread's key was left open, or closed out of its sight."""
+        kept = self._thread.kept
+        return kept is not None and kept.owner() is None
 
     def _key_of(self, scope: Scope) -> Hashable:
         """Return the key of a scope, which keeps it: the key is told by its identity."""

@@ -62,7 +62,7 @@ try:
 except _mergeparam_exits[2]:
     return
 """
-"""An event loop that shuts down closes every async generator, maybe the body before its wrapper."""
+"""An event loop that shuts down closes all async generators, maybe the body before its wrapper."""
 
 
 def wrap(declaration: Declaration, names: PrivateNames, *, provides: bool) -> CodeType:
