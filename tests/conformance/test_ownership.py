@@ -479,6 +479,22 @@ def test_namesake_subclasses():
     assert (1, (1, 1)) == third(1)()
 
 
+def test_lambda_of_a_namesake():
+    """It is not written in the class that borrows it, and stays what it is for its owner."""
+
+    class Layer(Base):
+        __call__ = lambda self, flag=None: flag
+
+    owner = Layer
+
+    @mergeable("flag")
+    class Layer(Layer):
+        __call__ = owner.__call__
+
+    assert MERGES == outcomes(Layer)
+    assert (None, 2) == (owner(1)(), owner(1)(2))
+
+
 def test_namesake_subclasses_that_hand_on():
     """What a namesake hands on is no conflict; another object is one."""
     layer = overriding(overriding(merged_layer(), hands_on=True), hands_on=True)

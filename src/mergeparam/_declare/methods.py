@@ -193,10 +193,11 @@ def _is_written_in(cls: type, function: FunctionType, frame: FrameType | None) -
         return False
     # A base may be a namesake: `class Dropout(Dropout)`, or the class of before a reload.
     for base in cls.__mro__[1:]:
-        held = vars(base).get(function.__code__.co_name)
-        is_namesake = base.__name__ == cls.__name__
-        for other in vars(base).values() if is_namesake else [] if held is None else [held]:
-            if any([function is link for link in unwrap(other)]):
+        space, own_name = vars(base), function.__code__.co_name
+        # A lambda stands there under another name.
+        names = space if base.__name__ == cls.__name__ else [own_name] * (own_name in space)
+        for name in names:
+            if any([function is link for link in unwrap(space[name])]):
                 return False
     return True
 
