@@ -105,9 +105,10 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
             left[item.method.name] = item.unnamed
         for method in item.methods:
             replaced.add(id(method.found))
-            # A wrapper hands on `MERGED` to a function that is merged for this.
-            depth = method.chain.index(method.function) + 1
-            owned.update([id(link) for link in method.chain[:depth] if method.is_own])
+            if method.is_own:
+                # A wrapper hands on `MERGED` to a function that is merged for this.
+                depth = method.chain.index(method.function) + 1
+                owned.update([id(link) for link in method.chain[:depth]])
     for name, held in vars(cls).items():
         runs = held.func if isinstance(held, _HOLDERS) else held
         is_seen = name.startswith(PRIVATE) or not callable(runs) or id(held) in replaced
@@ -181,6 +182,8 @@ def refuse_options(unknown: Iterable[str]) -> NoReturn:
 
 def _by_function(methods: list[Method]) -> Iterable[list[Method]]:
     """Return the methods in groups, each of which has one merge in common."""
+    if len(methods) == 1:
+        return [methods]
     own = [method.function for method in methods if method.is_own]
     groups: dict[tuple[int, str], list[Method]] = {}
     for method in methods:

@@ -127,8 +127,10 @@ def find_definer(cls: type, name: str) -> type | None:
 
 def inherited(cls: type, name: str) -> Any:  # noqa: ANN401 - whatever the class has
     """Return what a class has under a name, or nothing. A metaclass may answer to every name."""
-    definer = find_definer(cls, name)
-    return None if definer is None else vars(definer)[name]
+    for base in cls.__mro__:
+        if name in vars(base):
+            return vars(base)[name]
+    return None
 
 
 def unwrap(found: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
@@ -192,7 +194,7 @@ def _is_written_in(cls: type, function: FunctionType, frame: FrameType | None) -
     ):
         return False
     # A base may be a namesake: `class Dropout(Dropout)`, or the class of before a reload.
-    for base in cls.__mro__[1:]:
+    for base in cls.__mro__[1:-1]:
         space, own_name = vars(base), function.__code__.co_name
         # A lambda stands there under another name.
         names = space if base.__name__ == cls.__name__ else [own_name] * (own_name in space)
