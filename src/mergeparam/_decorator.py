@@ -216,20 +216,21 @@ def _plan(
 ) -> Plan:
     """Work out the code of a merged method, and what the class will carry of it."""
     # What checks types should see merged values, so the merge goes around it.
-    checked = [one for one in declaration.methods if checks_types(one.found)]
-    if strategy != "inline" and checked:
+    for checked in declaration.methods:
+        if strategy == "inline" or not checks_types(checked.found):
+            continue
         for other in declaration.methods:
-            if other.found is not checked[0].found:
+            if other.found is not checked.found:
                 raise MergeDefinitionError(
-                    f"{checked[0].label} checks types, so that the merge goes around it, and "
+                    f"{checked.label} checks types, so that the merge goes around it, and "
                     f"{other.label} runs the same function. List one of them in method=, and let "
-                    f"the other one call it: self.{checked[0].name}(...)."
+                    f"the other one call it: self.{checked.name}(...)."
                 )
         method = declaration.method._replace(ownership="opaque")
         declaration = declaration._replace(method=method)
     method, params = declaration.method, declaration.params
     # The globals of a function from elsewhere are not ours to add to.
-    is_own = method.is_own
+    is_own = method.ownership == "own"
     shared = share_objects(declaration) if is_own else {}
     number, suffix = free_suffix()
     through_class = (

@@ -37,16 +37,11 @@ class Declaration(NamedTuple):
     """A method and the parameters to merge in it, in the order of its signature."""
 
     method: Method
-    aliases: tuple[Method, ...]  # others that are listed and have the same merge
+    methods: tuple[Method, ...]  # all that are listed and have this merge: also its aliases
     params: tuple[Param, ...]
     names: tuple[str, ...]
     may_receive_merged: tuple[str, ...]  # a wrapper may have read their default, and hand it on
     unnamed: tuple[str, ...]  # left at `MERGED`: no `@mergeable` has named them yet
-
-    @property
-    def methods(self) -> tuple[Method, ...]:
-        """All that are listed and have this merge."""
-        return (self.method, *self.aliases)
 
 
 def declare(
@@ -77,14 +72,14 @@ def declare(
             f"Give a method's name or several: method=('__call__', 'encode')."
         )
 
-    found = [
-        _declare_in(method, aliases, [*wanted.values()], by_name)
-        for method, *aliases in _by_function([find_method(cls, name, frame) for name in names])
-    ]
+    listed = [*map(functools.partial(find_method, cls, frame=frame), names)]
+    groups = [listed] if len(listed) == 1 else _by_function(listed)
+    declare_in = functools.partial(_declare_in, wanted=[*wanted.values()], by_name=by_name)
+    found = [*map(declare_in, groups)]
     for param in wanted.values():
         if not any([_in_body(item.method, param).name in item.names for item in found]):
-            listed = ", ".join([item.method.name for item in found])
-            who = f"No listed method of {cls.__qualname__} ({listed}) has a parameter"
+            known = ", ".join([item.method.name for item in found])
+            who = f"No listed method of {cls.__qualname__} ({known}) has a parameter"
             declared = [name for item in found for name in item.method.parameters.named]
             raise _undeclared(who, [param.name], found[0].method, declared)
     for declaration in found:
@@ -105,10 +100,10 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
             left[item.method.name] = item.unnamed
         for method in item.methods:
             replaced.add(id(method.found))
-            if method.is_own:
-                # A wrapper hands on `MERGED` to a function that is merged for this.
-                depth = method.chain.index(method.function) + 1
-                owned.update([id(link) for link in method.chain[:depth]])
+            # A wrapper hands on `MERGED` to a function that is merged for this.
+            is_own = method.ownership == "own"
+            depth = method.chain.index(method.function) + 1 if is_own else 0
+            owned.update(map(id, method.chain[:depth]))
     for name, held in vars(cls).items():
         runs = held.func if isinstance(held, _HOLDERS) else held
         is_seen = name.startswith(PRIVATE) or not callable(runs) or id(held) in replaced
@@ -180,11 +175,9 @@ def refuse_options(unknown: Iterable[str]) -> NoReturn:
     )
 
 
-def _by_function(methods: list[Method]) -> Iterable[list[Method]]:
+def _by_function(methods: list[Method]) -> list[list[Method]]:
     """Return the methods in groups, each of which has one merge in common."""
-    if len(methods) == 1:
-        return [methods]
-    own = [method.function for method in methods if method.is_own]
+    own = [method.function for method in methods if method.ownership == "own"]
     groups: dict[tuple[int, str], list[Method]] = {}
     for method in methods:
         if any([method.function is function for function in own]):
@@ -196,22 +189,28 @@ def _by_function(methods: list[Method]) -> Iterable[list[Method]]:
             # namespace.
             key = id(method.found), "" if method.definer is method.cls else method.name
         groups.setdefault(key, []).append(method)
-    return [sorted(group, key=lambda method: not method.is_own) for group in groups.values()]
+    return [sorted(group, key=lambda one: one.ownership != "own") for group in groups.values()]
 
 
 def _declare_in(
-    method: Method, aliases: list[Method], wanted: list[Param], by_name: Callable[[str], Param]
+    methods: list[Method], wanted: list[Param], by_name: Callable[[str], Param]
 ) -> Declaration:
-    """Return what is to be merged in one method: of what is wanted, what it declares."""
+    """Return what is to be merged in one method: of what is wanted, what it declares.
+
+    Its aliases come along. They run the same function.
+    """
+    method = methods[0]
     candidates = [name for name in method.parameters.named if name != method.receiver]
     named = {param.name: param for param in [_in_body(method, param) for param in wanted]}
     params: list[Param] = []
+    names: list[str] = []
     marked: list[str] = []
     unnamed: list[str] = []
     for name in candidates:
         is_marked = method.defaults.get(name) is MERGED
         if name in named or (is_marked and not wanted):
             params.append(named.get(name) or by_name(name))
+            names.append(name)
             marked += [name] * is_marked
         elif is_marked:
             unnamed.append(name)
@@ -224,10 +223,12 @@ def _declare_in(
             f"has none. Write def {method.name}(self, x, *, deterministic=MERGED), or name the "
             f"parameters: @mergeable('deterministic'){_suggest_other_method(method, ())}."
         )
-    names = tuple([param.name for param in params])
-    is_wrapped = any([len(one.chain) > 1 for one in (method, *aliases)])
-    handed_on = tuple(marked) if is_wrapped else ()
-    return Declaration(method, tuple(aliases), tuple(params), names, handed_on, tuple(unnamed))
+    handed_on: list[str] = []
+    for one in methods:
+        if len(one.chain) > 1:
+            handed_on = marked
+    whose = method, tuple(methods)
+    return Declaration(*whose, tuple(params), tuple(names), tuple(handed_on), tuple(unnamed))
 
 
 def _in_body(method: Method, param: Param) -> Param:
@@ -271,7 +272,7 @@ def _suggest_other_method(method: Method, names: Sequence[str]) -> str:
 def _check(declaration: Declaration) -> None:
     """Refuse parameters that cannot be merged in their method."""
     method, params, names = declaration.method, declaration.params, declaration.names
-    cls, fields = method.cls, _fields_of(method.cls)
+    cls, (fields, says) = method.cls, _fields_of(method.cls)
     merged, defaults = merged_names(method.function), method.defaults
     for param in params:
         if param.name in merged:
@@ -288,9 +289,7 @@ def _check(declaration: Declaration) -> None:
                 f"neither is set, declare Param({param.name!r}, default={shorten(default)})."
             )
         attribute = param.attribute.partition(".")[0]
-        # Where the class says what attributes its objects have (attrs, dataclass, Linen).
-        said = inherited(cls, "__attrs_attrs__"), inherited(cls, "__dataclass_fields__")
-        if said != (None, None) and attribute not in fields and not _may_have(method, attribute):
+        if says and attribute not in fields and not _may_have(method, attribute):
             raise MergeDefinitionError(
                 f"{cls.__qualname__} has no attribute {attribute!r} for {param.name!r} to be "
                 f"merged with. Declare it as a field ({attribute}: ... | None = None), or say "
@@ -317,17 +316,23 @@ def _check(declaration: Declaration) -> None:
         )
 
 
-def _fields_of(cls: type) -> dict[str, object]:
-    """Return the fields of a class (attrs, dataclass, named tuple) with their defaults."""
+def _fields_of(cls: type) -> tuple[dict[str, object], bool]:
+    """Return the fields of a class (attrs, dataclass, named tuple) with their defaults.
+
+    And whether it says by them what attributes its objects have (attrs, dataclass, Linen).
+    """
     fields = dict(inherited(cls, "_field_defaults") or {}) if issubclass(cls, tuple) else {}
-    fields |= {field.name: field.default for field in inherited(cls, "__attrs_attrs__") or ()}
-    if inherited(cls, "__dataclass_fields__"):
+    of_attrs = inherited(cls, "__attrs_attrs__")
+    is_dataclass = inherited(cls, "__dataclass_fields__") is not None
+    for field in of_attrs or ():
+        fields[field.name] = field.default
+    if is_dataclass:
         import dataclasses  # noqa: PLC0415 - the class has it imported already
 
         for field in dataclasses.fields(cls):
             is_missing = field.default is dataclasses.MISSING
             fields[field.name] = attrs.NOTHING if is_missing else field.default
-    return fields
+    return fields, is_dataclass or of_attrs is not None
 
 
 def _check_constructor(cls: type, param: Param, default: object) -> None:

@@ -64,11 +64,6 @@ class Method(NamedTuple):
     receiver: str  # the expression that is the object: `self`, or `args[0]`
     label: str  # the method's name in messages
 
-    @property
-    def is_own(self) -> bool:
-        """Whether its function was written in the body of the class."""
-        return self.ownership == "own"
-
 
 def find_method(cls: type, name: str, frame: FrameType | None = None) -> Method:
     """Find the method `name` of a class, and the function that declares its parameters.

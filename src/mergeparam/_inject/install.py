@@ -80,7 +80,7 @@ def install(cls: type, plans: Sequence[Plan]) -> None:
         method = plan.declaration.method
         unset = {param.name: param.unset for param in plan.declaration.params}
         found: Any = method.found
-        if method.is_own:
+        if method.ownership == "own":
             changes += _changes_of_function(method.function, plan.code, unset)
             changes += _shown_wrappers(cls, plan.declaration, unset)
         else:
