@@ -170,7 +170,9 @@ def test_sdist_holds_the_folder(unpacked, folder):
 
     assert theirs
     assert theirs <= ours
-    assert {name for name in ours if name.endswith((".py", ".md", ".typed"))} <= theirs
+    # The README of the benchmarks is made of measured values.
+    texts = {name for name in ours if name.endswith((".py", ".md", ".typed"))} - {"README.md"}
+    assert texts <= theirs
 
 
 @pytest.mark.parametrize(

@@ -179,16 +179,17 @@ def test_version(version, expected, import_framework, monkeypatch):
     assert 1 == len(_frameworks.adapters)
 
 
-def test_adapter_that_is_interrupted(import_framework, monkeypatch):
-    """An interrupt is no failure: the adapter is loaded the next time."""
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RecursionError])
+def test_adapter_that_is_interrupted(error, import_framework, monkeypatch):
+    """That is no failure, nor is the end of the stack: the adapter is loaded the next time."""
 
     def interrupt(_):
-        raise KeyboardInterrupt
+        raise error
 
     import_framework()
     with monkeypatch.context() as patched:
         patched.setattr(_frameworks.importlib, "import_module", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(error):
             load_adapters()
     load_adapters()
 

@@ -86,7 +86,8 @@ _NOTHING.key = None
 
 _CURRENT: ContextVar[Scope] = ContextVar("mergeparam.provide", default=_NOTHING)
 
-_NOBODY = type(None)  # called, it gives nothing, as a weak reference whose object is gone
+_NOBODY: Callable[[], object] = type(None)
+"""The owner of a closed scope: called, it gives nothing, as a dead weak reference does."""
 
 LATEST: list[Mapping[str, object]] = [_NOTHING.values]
 """What the last call of `provide` was given, until any is entered. Only messages ask for it."""
