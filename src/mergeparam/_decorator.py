@@ -216,10 +216,12 @@ def _plan(
 ) -> Plan:
     """Work out the code of a merged method, and what the class will carry of it."""
     # What checks types should see merged values, so the merge goes around it.
-    for checked in declaration.methods:
-        if strategy == "inline" or not checks_types(checked.found):
-            continue
-        for other in declaration.methods:
+    methods = (declaration.method, *declaration.aliases)
+    checked = None
+    for one in methods if strategy != "inline" else ():
+        checked = one if checks_types(one.found) else checked
+    if checked is not None:
+        for other in methods:
             if other.found is not checked.found:
                 raise MergeDefinitionError(
                     f"{checked.label} checks types, so that the merge goes around it, and "

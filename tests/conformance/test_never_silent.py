@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 import typing_extensions
 from outcomes import MERGES, Base, outcomes
+from wrappers import logged
 
 from mergeparam import (
     MERGED,
@@ -295,11 +296,6 @@ def test_renamed_class_that_is_decorated_elsewhere():
     assert written is not vars(cls)["__call__"]
 
 
-def hands_over(function):
-    """Return a wrapper that takes whatever comes."""
-    return functools.wraps(function)(lambda *args, **kwargs: function(*args, **kwargs))
-
-
 def shows(function):
     """Return a wrapper that has the parameter itself."""
 
@@ -331,7 +327,7 @@ class Written:
     encode = __call__
 
 
-@pytest.mark.parametrize("wrapper", [lambda function: function, hands_over, shows, Callable])
+@pytest.mark.parametrize("wrapper", [lambda function: function, logged, shows, Callable])
 @pytest.mark.parametrize("methods", [("__call__", "encode"), ("encode", "__call__", "encode")])
 @pytest.mark.parametrize("inject", ["auto", "wrap"])
 def test_two_methods_of_one_function(wrapper, methods, inject):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from wrappers import logged
 
 from mergeparam import (
     MERGED,
@@ -364,9 +365,7 @@ def test_merged_classes(inject):
 def test_wrapped(package):
     """The value passes through what checks types; any other wrapper may set it by itself."""
     if package == "wraps":
-
-        def check(function):
-            return functools.wraps(function)(lambda *args, **kwargs: function(*args, **kwargs))
+        check = logged
     elif package == "beartype":
         check = pytest.importorskip("beartype").beartype
     else:

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import functools
 import inspect
 import linecache
 from collections.abc import AsyncGenerator, Generator
@@ -10,6 +9,7 @@ from collections.abc import AsyncGenerator, Generator
 import attrs
 import numpy as np
 import pytest
+from wrappers import logged
 
 from mergeparam import (
     MERGED,
@@ -487,10 +487,6 @@ def test_jaxtyping_inside_linen():
             Layer(True).apply({}, 1, flag=given)
 
 
-def handing_over(function):
-    return functools.wraps(function)(lambda *args, **given: function(*args, **given))
-
-
 @pytest.mark.parametrize("methods", [("forward", "__call__"), ("__call__", "forward")])
 def test_wrapper_around_a_checked_method(methods):
     """The merge would go around the one and not around the other."""
@@ -501,7 +497,7 @@ def test_wrapper_around_a_checked_method(methods):
             return flag
 
         alias = forward
-        __call__ = handing_over(forward)
+        __call__ = logged(forward)
 
     with pytest.raises(MergeDefinitionError, match=r"forward\(\) checks types.*runs the same"):
         mergeable("flag", method=methods)(Layer)

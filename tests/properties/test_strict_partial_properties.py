@@ -6,6 +6,7 @@ import inspect
 import attrs
 from hypothesis import given
 from hypothesis import strategies as st
+from wrappers import logged
 
 from mergeparam import ConflictingParamError, strict_partial
 
@@ -130,8 +131,7 @@ def define(case, receiver=None, body="return"):
 
 def wrapped(case):
     """Return a wrapper that takes anything."""
-    function = define(case)
-    return functools.wraps(function)(lambda *args, **kwargs: function(*args, **kwargs))
+    return logged(define(case))
 
 
 MAKERS = {

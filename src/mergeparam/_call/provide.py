@@ -344,8 +344,7 @@ def provided(name: str, unset: object) -> Any:  # noqa: ANN401 - values are any 
     scope = _CURRENT.get()
     if scope.owner() is None:
         # It is not dropped here, because JAX may be tracing with its key.
-        while scope.outer is not None and _is_abandoned(scope):
-            scope = scope.outer
+        scope = _around_abandoned(scope)
     # As `load_adapters` asks first, but without the call.
     if len(sys.modules) != Seen.modules:
         load_adapters()
@@ -398,11 +397,9 @@ def _left_open(_: object) -> None:
     What a signal handler raises here is printed and swallowed, as in a `__del__`. So this is only
     called for a scope that was not closed, and only where something follows scopes.
     """
-    scope = _CURRENT.get()
-    while scope.outer is not None and _is_abandoned(scope):
-        scope = scope.outer
+    here = _around_abandoned(_CURRENT.get())
     for follower in scope_followers:
-        follower.scope_abandoned(scope)
+        follower.scope_abandoned(here)
 
 
 def _drop_left_open(traceback: TracebackType | None = None) -> Scope:
@@ -429,6 +426,13 @@ def _is_abandoned(scope: Scope) -> bool:
     A `with` holds the bound `__exit__` for as long as it runs, and so the `provide` object.
     """
     return scope.owner() is None and not scope.closed
+
+
+def _around_abandoned(scope: Scope) -> Scope:
+    """Return the scope, or the innermost one around it that is not abandoned."""
+    while scope.outer is not None and _is_abandoned(scope):
+        scope = scope.outer
+    return scope
 
 
 def _was_interrupted(scope: Scope, traceback: TracebackType | None) -> bool:

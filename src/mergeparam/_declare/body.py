@@ -9,8 +9,10 @@ import warnings
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING
 
+import attrs
+
 from mergeparam._declare.checks import counts_as_set
-from mergeparam._declare.methods import inherited, unwrap
+from mergeparam._declare.methods import find_definer, unwrap
 from mergeparam._declare.signature import read_defaults
 from mergeparam._sentinels import MERGED
 from mergeparam._spec import RAISING
@@ -126,7 +128,7 @@ def _stored_parameter(code: CodeType, attribute: str) -> str:
 
 def constructor_argument(cls: type, attribute: str) -> str:
     """Return the constructor's argument for an attribute, where a field or `__init__` shows it."""
-    for field in inherited(cls, "__attrs_attrs__") or ():
+    for field in attrs.fields(cls) if find_definer(cls, "__attrs_attrs__") else ():
         if field.name == attribute:
             return field.alias if field.init else ""
     code = getattr(unwrap(cls.__init__)[-1], "__code__", None)  # type: ignore[misc]  # of itself

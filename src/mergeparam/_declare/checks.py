@@ -16,8 +16,8 @@ from mergeparam._compat import qualified_name
 from mergeparam._declare.methods import (
     PRIVATE,
     Method,
+    find_definer,
     find_method,
-    inherited,
     mangle,
     merged_names,
     unwrap,
@@ -37,7 +37,7 @@ class Declaration(NamedTuple):
     """A method and the parameters to merge in it, in the order of its signature."""
 
     method: Method
-    methods: tuple[Method, ...]  # all that are listed and have this merge: also its aliases
+    aliases: tuple[Method, ...]  # others that are listed, and have the same merge
     params: tuple[Param, ...]
     names: tuple[str, ...]
     may_receive_merged: tuple[str, ...]  # a wrapper may have read their default, and hand it on
@@ -98,7 +98,7 @@ def check_all_named(cls: type, declarations: tuple[Declaration, ...], frame: Fra
     for item in declarations:
         if item.unnamed:
             left[item.method.name] = item.unnamed
-        for method in item.methods:
+        for method in (item.method, *item.aliases):
             replaced.add(id(method.found))
             # A wrapper hands on `MERGED` to a function that is merged for this.
             is_own = method.ownership == "own"
@@ -177,10 +177,10 @@ def refuse_options(unknown: Iterable[str]) -> NoReturn:
 
 def _by_function(methods: list[Method]) -> list[list[Method]]:
     """Return the methods in groups, each of which has one merge in common."""
-    own = [method.function for method in methods if method.ownership == "own"]
+    own = {id(method.function) for method in methods if method.ownership == "own"}
     groups: dict[tuple[int, str], list[Method]] = {}
     for method in methods:
-        if any([method.function is function for function in own]):
+        if id(method.function) in own:
             # The class's own function is changed in place: an alias, such as `__call__ = forward`,
             # and a wrapper have its merge.
             key = id(method.function), ""
@@ -199,7 +199,7 @@ def _declare_in(
 
     Its aliases come along. They run the same function.
     """
-    method = methods[0]
+    method, *aliases = methods
     candidates = [name for name in method.parameters.named if name != method.receiver]
     named = {param.name: param for param in [_in_body(method, param) for param in wanted]}
     params: list[Param] = []
@@ -227,7 +227,7 @@ def _declare_in(
     for one in methods:
         if len(one.chain) > 1:
             handed_on = marked
-    whose = method, tuple(methods)
+    whose = method, tuple(aliases)
     return Declaration(*whose, tuple(params), tuple(names), tuple(handed_on), tuple(unnamed))
 
 
@@ -321,10 +321,13 @@ def _fields_of(cls: type) -> tuple[dict[str, object], bool]:
 
     And whether it says by them what attributes its objects have (attrs, dataclass, Linen).
     """
-    fields = dict(inherited(cls, "_field_defaults") or {}) if issubclass(cls, tuple) else {}
-    of_attrs = inherited(cls, "__attrs_attrs__")
-    is_dataclass = inherited(cls, "__dataclass_fields__") is not None
-    for field in of_attrs or ():
+    fields: dict[str, object] = {}
+    # A metaclass may answer to every name, so their marks are looked for in the namespaces.
+    if issubclass(cls, tuple) and (named := find_definer(cls, "_field_defaults")) is not None:
+        fields |= vars(named)["_field_defaults"]
+    is_of_attrs = find_definer(cls, "__attrs_attrs__") is not None
+    is_dataclass = find_definer(cls, "__dataclass_fields__") is not None
+    for field in attrs.fields(cls) if is_of_attrs else ():
         fields[field.name] = field.default
     if is_dataclass:
         import dataclasses  # noqa: PLC0415 - the class has it imported already
@@ -332,7 +335,7 @@ def _fields_of(cls: type) -> tuple[dict[str, object], bool]:
         for field in dataclasses.fields(cls):
             is_missing = field.default is dataclasses.MISSING
             fields[field.name] = attrs.NOTHING if is_missing else field.default
-    return fields, is_dataclass or of_attrs is not None
+    return fields, is_of_attrs or is_dataclass
 
 
 def _check_constructor(cls: type, param: Param, default: object) -> None:

@@ -120,14 +120,6 @@ def find_definer(cls: type, name: str) -> type | None:
     return None
 
 
-def inherited(cls: type, name: str) -> Any:  # noqa: ANN401 - whatever the class has
-    """Return what a class has under a name, or nothing. A metaclass may answer to every name."""
-    for base in cls.__mro__:
-        if name in vars(base):
-            return vars(base)[name]
-    return None
-
-
 def unwrap(found: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
     """Return `found` and what is inside of it along `__wrapped__`."""
     chain = [found]

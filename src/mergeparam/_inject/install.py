@@ -125,7 +125,7 @@ def _shown_wrappers(
 
     They were made elsewhere, and call the same function.
     """
-    for method in declaration.methods:
+    for method in (declaration.method, *declaration.aliases):
         wrapper: Any = method.found
         is_wrapper = isinstance(wrapper, FunctionType) and wrapper is not method.function
         if is_wrapper and exposes(wrapper, declaration.names):
